@@ -1,0 +1,19 @@
+// Errors a user can act on. The message says what happened, the value, and what to do, in one line.
+
+/** A failure the user can act on: printed as its message alone, exit status 1. */
+export class UserError extends Error {
+  override readonly name = "UserError";
+}
+
+/** The work was stopped by the user or by the client that asked for it. */
+export class StoppedError extends Error {
+  override readonly name = "StoppedError";
+  constructor(message = "Stopped.") {
+    super(message);
+  }
+}
+
+/** Throw StoppedError if `signal` was aborted. */
+export function throwIfStopped(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new StoppedError();
+}

@@ -1,0 +1,34 @@
+// A loaded model as the answer pipeline sees it: tokens in, tokens out. Hides the GPU.
+
+import type { CacheStats, RunStats, SamplingSettings } from "../protocol.ts";
+import type { Tokenizer } from "./tokenizer/tokenizer.ts";
+
+export interface GenerateRequest extends SamplingSettings {
+  /** The whole prompt, BOS included where the model wants it. */
+  readonly prompt: readonly number[];
+  /** Called after each prefilled chunk. */
+  readonly onPrefill?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface LanguageModel {
+  readonly name: string;
+  readonly architecture: string;
+  readonly tokenizer: Tokenizer;
+  readonly metadata: ReadonlyMap<string, unknown>;
+  readonly trainedContextLength: number;
+  /** Tokens a prompt and its answer may take together, after scaling and settings. */
+  readonly contextLength: number;
+  /**
+   * Prefill in chunks, then decode; yields each new token's id and the text it completed. Returns the measured stats.
+   * Ends at an end token, a stop string or maxTokens; throws StoppedError when the signal fires, with the cache rolled back.
+   */
+  generate(request: GenerateRequest): AsyncGenerator<{ token: number; text: string }, RunStats>;
+  /** Teacher-forced −ln p(token[i+1] | token[0..i]), length tokens.length − 1. */
+  scoreTokens(
+    tokens: readonly number[],
+    options?: { onPrefill?: (done: number, total: number) => void; signal?: AbortSignal },
+  ): Promise<Float32Array>;
+  cacheStats(): CacheStats;
+  dispose(): void;
+}

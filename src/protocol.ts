@@ -1,0 +1,293 @@
+// Every message between the webview, the extension host and the engine, typed once. Imports nothing.
+// The command line calls the same operations in process, so these types are also its JSON.
+
+/** Raised whenever a message changes meaning; engine and client refuse each other on a mismatch. */
+export const PROTOCOL_VERSION = 1;
+
+/** Settings every operation that runs a model accepts; the command line's flags and `lectern.*` bear the same names. */
+export interface ModelSettings {
+  /** Path of a GGUF file, or the id of a model known on this machine. Absent: the embedded model. */
+  readonly model?: string;
+  readonly contextLength?: number;
+  readonly chunkLength?: number;
+  readonly cachePolicy?: string;
+  /** Tokens per layer and KV head after each chunk, sinks and recent window included. */
+  readonly cacheBudget?: number;
+  readonly cacheSinks?: number;
+  readonly cacheRecent?: number;
+  readonly cacheRecall?: number;
+  readonly cacheTypeK?: string;
+  readonly cacheTypeV?: string;
+  readonly cacheDir?: string;
+  readonly ropeScaling?: string;
+  readonly ropeFactor?: number;
+  readonly positionScheme?: string;
+  readonly prefillSparsity?: string;
+  /** Substring of the adapter's name to use. */
+  readonly adapter?: string;
+}
+
+export interface SamplingSettings {
+  readonly maxTokens?: number;
+  /** 0 is greedy. */
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  readonly repetitionPenalty?: number;
+  readonly seed?: number;
+  readonly stop?: readonly string[];
+}
+
+/** Where a piece of text comes from. Lines are 1-based in the source; offsets are code points in the text that was read. */
+export interface Anchor {
+  readonly offset: number;
+  readonly line?: number;
+  readonly page?: number;
+  readonly heading?: string;
+}
+
+export interface Skipped {
+  readonly path: string;
+  readonly reason: string;
+}
+
+export interface Passage {
+  readonly path: string;
+  readonly startLine: number;
+  readonly endLine: number;
+  readonly page?: number;
+  readonly score: number;
+  readonly text: string;
+}
+
+export interface Citation {
+  readonly path: string;
+  readonly startLine: number;
+  readonly endLine: number;
+  readonly page?: number;
+  readonly quote: string;
+  /** True only if the model's own text occurs in the cited lines and `quote` is a substring of them (white space folded). */
+  readonly verified: boolean;
+  /** `answer`: the model's text; `passage`: merely shown beside the answer. */
+  readonly origin: "answer" | "passage";
+}
+
+export interface Coverage {
+  readonly tokensTotal: number;
+  readonly tokensSearched: number;
+  readonly tokensInCache: number;
+  readonly tokensReread: number;
+  readonly skipped: readonly Skipped[];
+}
+
+/** Measured, never estimated. Bytes are GPU bytes by purpose. */
+export interface RunStats {
+  readonly model: string;
+  readonly adapter: string;
+  readonly promptTokens: number;
+  readonly generatedTokens: number;
+  readonly prefillMs: number;
+  readonly decodeMs: number;
+  readonly prefillTokensPerSecond: number;
+  readonly decodeTokensPerSecond: number;
+  readonly timeToFirstTokenMs: number;
+  readonly gpuBytes: Readonly<Record<string, number>>;
+  readonly cache: CacheStats;
+}
+
+export interface CacheStats {
+  readonly policy: string;
+  readonly typeK: string;
+  readonly typeV: string;
+  readonly tokensRead: number;
+  /** Mean over layers and KV heads. */
+  readonly tokensKept: number;
+  readonly bytes: number;
+  readonly bytesPerToken: number;
+}
+
+export interface Answer {
+  readonly found: boolean;
+  readonly answer: string;
+  readonly citations: readonly Citation[];
+  readonly coverage: Coverage;
+  /** Absent when no model ran (no adapter: exact quotes only). */
+  readonly stats?: RunStats;
+  /** True when the answer was stopped, or the engine was lost, before its end. */
+  readonly partial?: boolean;
+  /** What the user should know about how the answer came about, one sentence each. */
+  readonly notes?: readonly string[];
+}
+
+export interface Summary {
+  readonly summary: string;
+  readonly method: "model" | "extractive";
+  readonly sections: readonly {
+    readonly title: string;
+    readonly summary: string;
+    readonly startLine: number;
+    readonly endLine: number;
+  }[];
+  readonly coverage: Coverage;
+  readonly stats?: RunStats;
+}
+
+export interface ReadResult {
+  readonly documents: readonly {
+    readonly path: string;
+    readonly format: string;
+    readonly text: string;
+    readonly anchors: readonly Anchor[];
+    readonly tokens: number;
+  }[];
+  readonly skipped: readonly Skipped[];
+}
+
+export interface Generation {
+  readonly tokens: readonly number[];
+  readonly text: string;
+  readonly stats: RunStats;
+}
+
+export interface ModelInfo {
+  readonly id: string;
+  readonly path: string;
+  readonly name: string;
+  readonly architecture: string;
+  readonly bytes: number;
+  readonly trainedContextLength: number;
+  readonly source: "embedded" | "file" | "ollama" | "lm-studio" | "hugging-face" | "lectern";
+  /** Absent when it can run; else why it cannot. */
+  readonly problem?: string;
+}
+
+export interface AdapterInfo {
+  readonly name: string;
+  readonly vendor: string;
+  readonly backend: string;
+  readonly isSoftware: boolean;
+  readonly features: readonly string[];
+}
+
+/** What the status bar shows. */
+export type EngineStatus =
+  | { readonly state: "starting" | "idle" | "stopped" }
+  | { readonly state: "loading"; readonly model: string }
+  | { readonly state: "busy"; readonly activity: string; readonly fraction?: number }
+  | { readonly state: "failed"; readonly message: string };
+
+export interface Progress {
+  readonly phase:
+    | "load"
+    | "walk"
+    | "read"
+    | "index"
+    | "search"
+    | "prefill"
+    | "decode"
+    | "summarize";
+  readonly done: number;
+  readonly total: number;
+  readonly unit: "tokens" | "files" | "bytes" | "parts";
+  readonly ratePerSecond?: number;
+  readonly remainingMs?: number;
+  readonly detail?: string;
+}
+
+export interface EngineSnapshot {
+  readonly status: EngineStatus;
+  readonly adapter?: AdapterInfo;
+  readonly model?: ModelInfo;
+  readonly node: { readonly executable: string; readonly version: string };
+  readonly pid: number;
+  readonly uptimeMs: number;
+  readonly hostBytes: number;
+  readonly gpuBytes: Readonly<Record<string, number>>;
+  readonly clients: number;
+  readonly cache?: CacheStats;
+  readonly lastRun?: RunStats;
+}
+
+export interface AskParams extends ModelSettings, SamplingSettings {
+  readonly paths: readonly string[];
+  readonly question: string;
+  readonly noRetrieval?: boolean;
+  readonly noCache?: boolean;
+  /** Earlier turns of the same chat, oldest first. */
+  readonly history?: readonly { readonly question: string; readonly answer: string }[];
+  /** Text of editors not yet saved, by path: read instead of the file. */
+  readonly unsaved?: Readonly<Record<string, string>>;
+}
+
+export interface SummarizeParams extends ModelSettings, SamplingSettings {
+  readonly path: string;
+  readonly unsaved?: Readonly<Record<string, string>>;
+}
+
+export interface GenerateParams extends ModelSettings, SamplingSettings {
+  readonly prompt: string;
+  readonly chat?: boolean;
+}
+
+/** Requests a client sends to the engine: params and result, inferred on both sides. */
+export interface Requests {
+  initialize: {
+    params: { readonly token: string; readonly protocolVersion: number; readonly client: string };
+    result: EngineSnapshot;
+  };
+  ask: { params: AskParams & Stream; result: Answer };
+  summarize: { params: SummarizeParams & Stream; result: Summary };
+  generate: { params: GenerateParams & Stream; result: Generation };
+  read: { params: { readonly paths: readonly string[] } & Stream; result: ReadResult };
+  search: {
+    params: {
+      readonly paths: readonly string[];
+      readonly question: string;
+      readonly limit?: number;
+    } & Stream;
+    result: { readonly passages: readonly Passage[]; readonly skipped: readonly Skipped[] };
+  };
+  models: { params: Record<string, never>; result: { readonly models: readonly ModelInfo[] } };
+  snapshot: { params: Record<string, never>; result: EngineSnapshot };
+  shutdown: { params: Record<string, never>; result: null };
+}
+
+/** Long requests carry a client-chosen id; their events bear it. */
+export interface Stream {
+  readonly streamId?: string;
+}
+
+/** Notifications the engine sends. */
+export interface Events {
+  status: EngineStatus;
+  progress: { readonly streamId: string; readonly progress: Progress };
+  token: { readonly streamId: string; readonly text: string };
+  log: { readonly level: "debug" | "info" | "warn" | "error"; readonly message: string };
+}
+
+/** What an operation reports while it runs. */
+export interface Observer {
+  progress?(progress: Progress): void;
+  token?(text: string): void;
+  log?(level: Events["log"]["level"], message: string): void;
+}
+
+/** The engine as its clients see it: implemented in process (command line) and over the socket (extension). */
+export interface EngineApi {
+  ask(params: AskParams, observer: Observer, signal: AbortSignal): Promise<Answer>;
+  summarize(params: SummarizeParams, observer: Observer, signal: AbortSignal): Promise<Summary>;
+  generate(params: GenerateParams, observer: Observer, signal: AbortSignal): Promise<Generation>;
+  read(
+    params: Requests["read"]["params"],
+    observer: Observer,
+    signal: AbortSignal,
+  ): Promise<ReadResult>;
+  search(
+    params: Requests["search"]["params"],
+    observer: Observer,
+    signal: AbortSignal,
+  ): Promise<Requests["search"]["result"]>;
+  models(): Promise<Requests["models"]["result"]>;
+  snapshot(): Promise<EngineSnapshot>;
+}
