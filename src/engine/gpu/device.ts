@@ -1,0 +1,129 @@
+// The GPU device: opened with everything the adapter offers, closed by one owner. Loss and validation errors are kept
+// here, because WebGPU reports them later than the call that caused them.
+
+import { UserError } from "../errors.ts";
+import { type AdapterRequest, type FoundAdapter, findAdapter } from "./adapter.ts";
+import { BufferPool } from "./buffers.ts";
+import { BufferUsage, MapMode } from "./bufferUsage.ts";
+import { type Capabilities, readCapabilities } from "./capabilities.ts";
+import { Kernels } from "./kernel.ts";
+
+export interface GpuOptions extends AdapterRequest {
+  /** Narrow what kernels may use, such as `withoutOptionalFeatures`; for tests. */
+  readonly restrict?: (capabilities: Capabilities) => Capabilities;
+}
+
+/** Device, kernels and buffers of one adapter. */
+export class Gpu {
+  readonly capabilities: Capabilities;
+  readonly device: GPUDevice;
+  readonly kernels: Kernels;
+  readonly buffers: BufferPool;
+  /** Settles when the device is gone, with the reason; `undefined` after `dispose`. */
+  readonly lost: Promise<string | undefined>;
+  /** Keeps Dawn's instance referenced: the device dies with it. */
+  #found: FoundAdapter | undefined;
+  #lostReason: string | undefined;
+  #error: string | undefined;
+
+  constructor(found: FoundAdapter, device: GPUDevice, capabilities: Capabilities) {
+    this.#found = found;
+    this.device = device;
+    this.capabilities = capabilities;
+    this.kernels = new Kernels(device);
+    this.buffers = new BufferPool(device);
+    this.lost = device.lost.then((info) => {
+      if (this.#found === undefined) return undefined;
+      this.#lostReason = info.message.split("\n")[0] || info.reason;
+      return this.#lostReason;
+    });
+    device.addEventListener("uncapturederror", (event) => {
+      this.#error ??= event.error.message;
+    });
+  }
+
+  get isLost(): boolean {
+    return this.#lostReason !== undefined || this.#found === undefined;
+  }
+
+  /** Throw what WebGPU reported since the last call: a lost device, or a command it refused. */
+  check(): void {
+    if (this.isLost) {
+      throw new UserError(
+        `The GPU device was lost (${this.#lostReason ?? "closed"}): ask again, the model is loaded anew.`,
+      );
+    }
+    const error = this.#error;
+    this.#error = undefined;
+    if (error !== undefined) throw new Error(`The GPU refused a command: ${error}`);
+  }
+
+  /** Copy `bytes` of a buffer to the host, behind everything submitted so far. */
+  async read(buffer: GPUBuffer, offset = 0, bytes = buffer.size - offset): Promise<ArrayBuffer> {
+    const staging = this.buffers.allocate({
+      purpose: "staging",
+      bytes,
+      usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST,
+    });
+    try {
+      const encoder = this.device.createCommandEncoder();
+      encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
+      this.device.queue.submit([encoder.finish()]);
+      await this.mapped(staging);
+      return staging.getMappedRange().slice(0);
+    } finally {
+      this.buffers.release(staging);
+    }
+  }
+
+  /** Map a buffer for reading; a device lost meanwhile is a clear error instead of Dawn's. */
+  async mapped(buffer: GPUBuffer): Promise<void> {
+    try {
+      await buffer.mapAsync(MapMode.READ);
+    } catch (error) {
+      // The loss is reported by another promise, maybe a turn later.
+      await new Promise((resolve) => setImmediate(resolve));
+      this.check();
+      throw error;
+    }
+    this.check();
+  }
+
+  /** Resolves when everything submitted so far has run. */
+  async finished(): Promise<void> {
+    await this.device.queue.onSubmittedWorkDone();
+    this.check();
+  }
+
+  /** Destroys the device and everything on it; the process can end afterwards. */
+  dispose(): void {
+    if (this.#found === undefined) return;
+    this.#found = undefined;
+    this.device.destroy();
+  }
+}
+
+/**
+ * Open the adapter with every limit it offers and every feature the kernels can use.
+ * @throws UserError when no adapter can be had.
+ */
+export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
+  const found = await findAdapter(options);
+  const offered = readCapabilities(found.adapter, found.backend);
+  const device = await found.adapter.requestDevice({
+    requiredFeatures: [...offered.features].filter(isUseful) as GPUFeatureName[],
+    requiredLimits: offered.limits,
+  });
+  const capabilities = options.restrict?.(offered) ?? offered;
+  return new Gpu(found, device, capabilities);
+}
+
+/** Compute features only: texture formats and drawing cost a device nothing, but are of no use here. */
+function isUseful(feature: string): boolean {
+  return (
+    feature === "shader-f16" ||
+    feature === "timestamp-query" ||
+    feature.startsWith("subgroup") ||
+    feature === "chromium-experimental-subgroup-matrix"
+  );
+}

@@ -1,0 +1,60 @@
+// Opening a device, reading back, losing it.
+
+import assert from "node:assert/strict";
+import { UserError } from "../../../src/engine/errors.ts";
+import { listAdapters } from "../../../src/engine/gpu/adapter.ts";
+import { openGpu } from "../../../src/engine/gpu/device.ts";
+import { useGpu } from "../../support/gpu.ts";
+
+describe("openGpu", () => {
+  const gpu = useGpu();
+
+  it("asks for every limit the adapter offers", () => {
+    const { device, capabilities } = gpu();
+    const name = "maxStorageBufferBindingSize";
+    assert.equal(device.limits[name], capabilities.limits[name]);
+    assert.equal(device.features.has("subgroups"), capabilities.hasSubgroups);
+  });
+
+  it("finds the adapter again by part of its name", async () => {
+    const [adapter] = await listAdapters();
+    assert.ok(adapter);
+    const named = await openGpu({ name: adapter.name.slice(0, 4).toUpperCase() });
+    named.dispose();
+    await assert.rejects(openGpu({ name: "no such adapter" }), UserError);
+  });
+
+  it("counts bytes by purpose and reads back what was written", async () => {
+    const { buffers } = gpu();
+    const before = buffers.bytes().cache ?? 0;
+    const buffer = buffers.upload("cache", Uint16Array.of(1, 2, 3));
+    assert.equal(buffers.bytes().cache, before + 16);
+    assert.deepEqual([...new Uint16Array(await gpu().read(buffer))].slice(0, 4), [1, 2, 3, 0]);
+    buffers.release(buffer);
+    assert.equal(buffers.bytes().cache, before);
+  });
+
+  it("refuses a buffer larger than the adapter allows", () => {
+    assert.throws(
+      () => gpu().buffers.allocate({ purpose: "cache", bytes: 2 ** 50 }),
+      /smaller model/,
+    );
+  });
+
+  it("reports a command that WebGPU refused", async () => {
+    const lost = await openGpu();
+    const buffer = lost.buffers.allocate({ purpose: "cache", bytes: 16 });
+    lost.device.queue.writeBuffer(buffer, 1 << 20, new Uint8Array(4));
+    await assert.rejects(lost.finished(), /refused/);
+    lost.dispose();
+  });
+
+  it("says that the device is gone instead of waiting for it", async () => {
+    const lost = await openGpu();
+    const buffer = lost.buffers.allocate({ purpose: "cache", bytes: 16 });
+    lost.device.destroy();
+    await assert.rejects(lost.read(buffer), UserError);
+    assert.equal(lost.isLost, true);
+    lost.dispose();
+  });
+});

@@ -1,0 +1,64 @@
+// The kernel linker: parts, constants, directives and the way back from a compiler's line to a file's.
+
+import assert from "node:assert/strict";
+import { describeMessage, linkKernel } from "../../../src/engine/gpu/linkKernel.ts";
+import { useGpu } from "../../support/gpu.ts";
+
+const files: Record<string, string> = {
+  "main.wgsl": '#include <real>\n#include "twice.wgsl"\n#include "twice.wgsl"\nfn main() {}',
+  "twice.wgsl": "const TWICE = 2;",
+  "f16.wgsl": "enable f16;\nalias real = f16;",
+};
+const read = (file: string): string => files[file] ?? assert.fail(`no file ${file}`);
+
+describe("linkKernel", () => {
+  it("pastes parts and files once, with directives in front and constants behind them", () => {
+    const { code } = linkKernel(read, {
+      file: "main.wgsl",
+      parts: { real: "f16.wgsl" },
+      constants: { SIZE: 64, SCALE: 0.5, IS_ON: true, BIAS: "0.0" },
+    });
+    assert.deepEqual(code.split("\n"), [
+      "enable f16;",
+      "const SIZE = 64u;",
+      "const SCALE = f32(0.5);",
+      "const IS_ON = true;",
+      "const BIAS = 0.0;",
+      "alias real = f16;",
+      "const TWICE = 2;",
+      "fn main() {}",
+    ]);
+  });
+
+  it("names file and line of a part that was not chosen", () => {
+    assert.throws(() => linkKernel(read, { file: "main.wgsl" }), /main\.wgsl:1: .*<real>/);
+  });
+
+  it("refuses other preprocessor lines", () => {
+    assert.throws(() => linkKernel(() => "#ifdef X", { file: "x.wgsl" }), /x\.wgsl:1/);
+  });
+
+  it("maps a message back to the file a person wrote", () => {
+    const linked = linkKernel(read, { file: "main.wgsl", parts: { real: "f16.wgsl" } });
+    const message = { lineNum: 3, linePos: 7, message: "unresolved" };
+    assert.equal(describeMessage(linked, message), "twice.wgsl:1:7: unresolved");
+  });
+});
+
+describe("kernel compilation", () => {
+  const gpu = useGpu({ backend: "null" });
+
+  it("compiles a kernel once", async () => {
+    const source = { file: "common/step.wgsl" };
+    const [first, second] = [gpu().kernels.get(source), gpu().kernels.get(source)];
+    assert.equal(first, second);
+    await first.catch(() => undefined);
+  });
+
+  it("reports errors at file, line and column", async () => {
+    await assert.rejects(
+      gpu().kernels.get({ file: "common/step.wgsl", constants: { Step: 1 } }),
+      /common\/step\.wgsl:\d+:\d+: /,
+    );
+  });
+});
