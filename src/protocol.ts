@@ -4,6 +4,28 @@
 /** Raised whenever a message changes meaning; engine and client refuse each other on a mismatch. */
 export const PROTOCOL_VERSION = 1;
 
+/** Codes of the errors an engine answers a request with. */
+export const ERROR_CODES = {
+  /** A failure the user can act on; the message is the whole story. */
+  user: 1,
+  /** The token is wrong or missing: the connection ends. */
+  unauthorised: 2,
+  /** Client and engine speak different protocols: the connection ends. */
+  protocolVersion: 3,
+  /** The request was cancelled (JSON-RPC's RequestCancelled, as in the Language Server Protocol). */
+  stopped: -32800,
+} as const;
+
+/** How windows find the running engine: a file only its owner can read, beside the socket. */
+export interface EngineRecord {
+  readonly pid: number;
+  /** Path of the Unix socket, or name of the named pipe. */
+  readonly socket: string;
+  /** Secret of the handshake. */
+  readonly token: string;
+  readonly protocolVersion: number;
+}
+
 /** Settings every operation that runs a model accepts; the command line's flags and `lectern.*` bear the same names. */
 export interface ModelSettings {
   /** Path of a GGUF file, or the id of a model known on this machine. Absent: the embedded model. */
