@@ -63,6 +63,8 @@ export const runnableTensorTypes = [
   "q6_k",
 ] as const satisfies readonly TensorType[];
 
+export type RunnableTensorType = (typeof runnableTensorTypes)[number];
+
 const typesByCode = new Map<number, TensorType>(
   // Object.entries loses the key type; the object is a const literal, so its keys are exactly TensorType.
   Object.entries(tensorTypes).map(([type, layout]) => [layout.code, type as TensorType]),
