@@ -7,6 +7,12 @@ export interface EncodeOptions {
   readonly parseSpecial?: boolean;
 }
 
+/** A stretch of text with its own right to hold special tokens; what a chat template wrote has it, what a user wrote has not. */
+export interface TextSegment {
+  readonly text: string;
+  readonly parseSpecial: boolean;
+}
+
 /** Text of generated tokens, never splitting a character. */
 export interface TokenStream {
   /** Text that became complete with this token; may be empty. */
@@ -22,6 +28,11 @@ export interface Tokenizer {
   readonly endTokens: ReadonlySet<number>;
   readonly addsBos: boolean;
   encode(text: string, options?: EncodeOptions): number[];
+  /** Encode the segments as one text, special tokens recognised only inside the segments that may hold them. */
+  encodeSegments(
+    segments: readonly TextSegment[],
+    options?: { readonly addSpecial?: boolean },
+  ): number[];
   /** Inverse of encode. Special tokens are left out unless `special`. */
   decode(tokens: Iterable<number>, options?: { readonly special?: boolean }): string;
   /** The bytes behind one token. */
