@@ -5,6 +5,9 @@ export class UserError extends Error {
   override readonly name = "UserError";
 }
 
+/** Nothing on this machine can run the kernels. Reading, searching and quoting still work. */
+export class NoAdapterError extends UserError {}
+
 /** The work was stopped by the user or by the client that asked for it. */
 export class StoppedError extends Error {
   override readonly name = "StoppedError";

@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, realpathSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { create } from "webgpu";
-import { UserError } from "../errors.ts";
+import { NoAdapterError, UserError } from "../errors.ts";
 
 export interface AdapterRequest {
   /** Substring of the adapter's name, any case. Absent: the fastest. */
@@ -166,7 +166,7 @@ const HINTS: Record<string, string> = {
 };
 
 function noAdapter(): never {
-  throw new UserError(
+  throw new NoAdapterError(
     `No GPU adapter was found, not even a software one: ${HINTS[process.platform] ?? "install a Vulkan driver"}.`,
   );
 }
