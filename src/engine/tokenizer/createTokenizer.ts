@@ -1,6 +1,7 @@
 // Builds the tokenizer a model's metadata describe, and joins the parts every family shares: special tokens, BOS and EOS, decoding.
 
 import { UserError } from "../errors.ts";
+import { createByteLevelBpe } from "./byteLevelBpe.ts";
 import { createSentencePiece } from "./sentencePiece.ts";
 import { SpecialTokens } from "./specialTokens.ts";
 import type { EncodeOptions, TextSegment, Tokenizer, TokenStream } from "./tokenizer.ts";
@@ -19,6 +20,7 @@ const TOKEN_MODELS: Readonly<
   Record<string, (vocabulary: Vocabulary, metadata: Metadata) => TokenModel>
 > = {
   llama: createSentencePiece,
+  gpt2: createByteLevelBpe,
 };
 
 /** The tokenizer that GGUF `metadata` describe. Throws UserError when they are malformed or name an unknown tokenizer. */
