@@ -12,15 +12,18 @@ struct Invocation {
   @builtin(subgroup_size) subgroup_size: u32,
 }
 
+fn num_subgroups(invocation: Invocation) -> u32 {
+  return (WORKGROUP_SIZE + invocation.subgroup_size - 1u) / invocation.subgroup_size;
+}
+
 fn workgroup_sum(value: f32, invocation: Invocation) -> f32 {
   let partial = subgroupAdd(value);
-  if (WORKGROUP_SIZE <= invocation.subgroup_size) { return partial; }
   if (invocation.lane == 0u) {
     reduce_scratch[invocation.local_index / invocation.subgroup_size] = partial;
   }
   workgroupBarrier();
   var total = 0.0;
-  for (var i = 0u; i < WORKGROUP_SIZE / invocation.subgroup_size; i++) {
+  for (var i = 0u; i < num_subgroups(invocation); i++) {
     total += reduce_scratch[i];
   }
   workgroupBarrier();
@@ -29,13 +32,12 @@ fn workgroup_sum(value: f32, invocation: Invocation) -> f32 {
 
 fn workgroup_max(value: f32, invocation: Invocation) -> f32 {
   let partial = subgroupMax(value);
-  if (WORKGROUP_SIZE <= invocation.subgroup_size) { return partial; }
   if (invocation.lane == 0u) {
     reduce_scratch[invocation.local_index / invocation.subgroup_size] = partial;
   }
   workgroupBarrier();
   var largest = reduce_scratch[0];
-  for (var i = 1u; i < WORKGROUP_SIZE / invocation.subgroup_size; i++) {
+  for (var i = 1u; i < num_subgroups(invocation); i++) {
     largest = max(largest, reduce_scratch[i]);
   }
   workgroupBarrier();

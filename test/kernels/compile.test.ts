@@ -19,7 +19,8 @@ describe("kernel variants on the null backend", () => {
         await kernels.get(source).catch((error: unknown) => failures.push(describe(source, error)));
       }
     }
-    assert.deepEqual(failures, []);
+    // A mistake in a shared part fails hundreds of variants: three are enough to find it.
+    assert.deepEqual(failures.slice(0, 3), [], `${failures.length} variants failed`);
   });
 
   it("cover every kernel file", () => {

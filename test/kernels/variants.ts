@@ -1,10 +1,65 @@
 // Every kernel the engine can link, with the parts and constants it links it with. The compile test loops over them;
 // a kernel file that no entry names fails that test.
 
+import { type CacheTypeId, cacheTypes } from "../../src/engine/cache/types.ts";
 import type { Capabilities } from "../../src/engine/gpu/capabilities.ts";
 import type { KernelSource } from "../../src/engine/gpu/linkKernel.ts";
+import { attentionSources } from "../../src/engine/model/operations/attention.ts";
+import { gatedMlpSource } from "../../src/engine/model/operations/gatedMlp.ts";
+import { rmsNormSource } from "../../src/engine/model/operations/rmsNorm.ts";
+import { ropeSource } from "../../src/engine/model/operations/rope.ts";
 
 /** The variants that an adapter of these capabilities may be given. */
 export type KernelVariants = (capabilities: Capabilities) => KernelSource[];
 
-export const kernelVariants: readonly KernelVariants[] = [];
+const headDims = [8, 64, 80, 96, 128, 256];
+const cacheTypeIds = Object.keys(cacheTypes) as CacheTypeId[];
+const booleans = [false, true];
+const epsilon = 1e-5;
+
+const rmsNorms: KernelVariants = (capabilities) =>
+  booleans.map((accumulates) => rmsNormSource(capabilities, { size: 64, epsilon, accumulates }));
+
+const gatedMlps: KernelVariants = () =>
+  (["silu", "gelu"] as const).map((activation) => gatedMlpSource({ size: 172, activation }));
+
+const ropes: KernelVariants = (capabilities) =>
+  headDims.flatMap((headDim) =>
+    booleans.flatMap((hasQkNorm) =>
+      (["interleaved", "half"] as const).map((pairing) =>
+        ropeSource(capabilities, {
+          numHeads: 8,
+          numKvHeads: 2,
+          headDim,
+          ropeDim: headDim,
+          pairing,
+          attentionFactor: 1,
+          hasQkNorm,
+          epsilon,
+        }),
+      ),
+    ),
+  );
+
+const attentions: KernelVariants = (capabilities) =>
+  headDims.flatMap((headDim) =>
+    cacheTypeIds.flatMap((keyType) =>
+      cacheTypeIds.flatMap((valueType) =>
+        [1, 3, 8].flatMap((groupSize) =>
+          [0, 512].flatMap((window) =>
+            attentionSources(capabilities, {
+              numHeads: 2 * groupSize,
+              numKvHeads: 2,
+              headDim,
+              scale: 1,
+              window,
+              keyType,
+              valueType,
+            }),
+          ),
+        ),
+      ),
+    ),
+  );
+
+export const kernelVariants: readonly KernelVariants[] = [rmsNorms, gatedMlps, ropes, attentions];

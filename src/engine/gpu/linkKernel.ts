@@ -1,5 +1,6 @@
 // Links a WGSL kernel from parts: `#include "file"` pastes a file once, `#include <part>` the file chosen for that part,
-// constants are declared in front, directives move to the top. Nothing else is preprocessed.
+// constants are declared in front, directives move to the top. `#include <part> as name` renames the part's own prefix
+// (its file name's folder: `cache_` in cache/f16.wgsl), so that one part can serve twice. Nothing else is preprocessed.
 
 export interface KernelSource {
   /** The kernel's file, relative to `kernels/`. */
@@ -16,7 +17,7 @@ export interface LinkedKernel {
   readonly origins: readonly string[];
 }
 
-const INCLUDE = /^#include (?:"([^"]+)"|<([^>]+)>)\s*$/;
+const INCLUDE = /^#include (?:"([^"]+)"|<([^>]+)>(?: as (\w+))?)\s*$/;
 const DIRECTIVE = /^(?:enable|requires|diagnostic)\b.*;/;
 
 /** Paste a kernel's files into one module. `read` returns a file's text. */
@@ -25,13 +26,14 @@ export function linkKernel(read: (file: string) => string, source: KernelSource)
   const body: [line: string, origin: string][] = [];
   const included = new Set<string>();
 
-  const include = (file: string): void => {
-    if (included.has(file)) return;
-    included.add(file);
-    for (const [index, line] of read(file).split("\n").entries()) {
+  const include = (file: string, name?: string): void => {
+    if (included.has(`${file} ${name}`)) return;
+    included.add(`${file} ${name}`);
+    const text = name === undefined ? read(file) : rename(read(file), file, name);
+    for (const [index, line] of text.split("\n").entries()) {
       const origin = `${file}:${index + 1}`;
-      const [isInclude, fixed, part] = INCLUDE.exec(line) ?? [];
-      if (isInclude !== undefined) include(fixed ?? chosenPart(source, part ?? "", origin));
+      const [isInclude, fixed, part, as] = INCLUDE.exec(line) ?? [];
+      if (isInclude !== undefined) include(fixed ?? chosenPart(source, part ?? "", origin), as);
       else if (line.startsWith("#")) throw new Error(`${origin}: cannot read "${line}"`);
       else if (DIRECTIVE.test(line)) directives.set(line.trim(), origin);
       else body.push([line, origin]);
@@ -64,9 +66,18 @@ function chosenPart(source: KernelSource, part: string, origin: string): string 
   return file;
 }
 
+function rename(text: string, file: string, name: string): string {
+  const prefix = file.slice(0, file.indexOf("/"));
+  return text.replaceAll(new RegExp(`\\b${prefix}_`, "g"), `${name}_`);
+}
+
+/** A constant that stays a float when its value happens to be whole. */
+export function float(value: number): string {
+  return `f32(${value})`;
+}
+
 function literal(value: number | boolean | string): string {
   if (typeof value !== "number") return String(value);
   if (Number.isInteger(value)) return value < 0 ? `${value}i` : `${value}u`;
-  // The shortest decimal that reads back as the same f32-rounded double; an exponent needs no point in WGSL.
-  return `f32(${value})`;
+  return float(value);
 }

@@ -34,6 +34,18 @@ describe("linkKernel", () => {
     assert.throws(() => linkKernel(read, { file: "main.wgsl" }), /main\.wgsl:1: .*<real>/);
   });
 
+  it("serves one part under two names", () => {
+    const parts: Record<string, string> = {
+      "main.wgsl": "#include <a> as key\n#include <b> as value",
+      "cache/f16.wgsl": "fn cache_load() { cache_word; my_cache_x; }",
+    };
+    const source = { file: "main.wgsl", parts: { a: "cache/f16.wgsl", b: "cache/f16.wgsl" } };
+    assert.deepEqual(linkKernel((file) => parts[file] ?? "", source).code.split("\n"), [
+      "fn key_load() { key_word; my_cache_x; }",
+      "fn value_load() { value_word; my_cache_x; }",
+    ]);
+  });
+
   it("refuses other preprocessor lines", () => {
     assert.throws(() => linkKernel(() => "#ifdef X", { file: "x.wgsl" }), /x\.wgsl:1/);
   });

@@ -1,0 +1,31 @@
+// Joins the partial results of attention_decode.wgsl by their log-sum-exp: output = Σ 2^(m_s − m) partial_s / Σ 2^(m_s − m) l_s.
+//   partial [splits, NUM_HEADS, HEAD_DIM]   statistics [splits, NUM_HEADS]   output [NUM_HEADS * HEAD_DIM]
+//   grid: NUM_HEADS * HEAD_DIM / 4 / WORKGROUP_SIZE
+#include "common/step.wgsl"
+
+@group(0) @binding(0) var<storage, read> partial: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> statistics: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(3) var<uniform> step: Step;
+
+const VECTORS = HEAD_DIM / 4u;
+const LOWEST = -1e30;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  if (id.x >= NUM_HEADS * VECTORS) { return; }
+  let head = id.x / VECTORS;
+  let length = select(step.cache_length, min(step.cache_length, WINDOW), WINDOW > 0u);
+  let splits = (length + SPLIT - 1u) / SPLIT;
+  var largest = LOWEST;
+  for (var s = 0u; s < splits; s++) { largest = max(largest, statistics[s * NUM_HEADS + head].x); }
+  var sum = 0.0;
+  var total = vec4(0.0);
+  for (var s = 0u; s < splits; s++) {
+    let statistic = statistics[s * NUM_HEADS + head];
+    let share = exp2(statistic.x - largest);
+    sum += share * statistic.y;
+    total += share * partial[s * NUM_HEADS * VECTORS + id.x];
+  }
+  output[id.x] = total / sum;
+}

@@ -1,0 +1,118 @@
+// Attention of many queries, FlashAttention-2 (arXiv:2307.08691): tiles of keys pass by, each query row keeps its running
+// maximum, sum and output. One invocation holds one query row; a workgroup's rows are the tokens and heads of one GQA
+// group, so that every key loaded serves all of them. No matrix of queries by keys exists anywhere.
+//   qkv [tokens, QKV_SIZE]   keys, values [NUM_KV_HEADS, capacity, HEAD_DIM]   output [tokens, NUM_HEADS * HEAD_DIM]
+//   grid: tokens * GROUP_SIZE / ROWS, NUM_KV_HEADS
+#include "common/step.wgsl"
+#include <key_cache> as key
+#include <value_cache> as value
+
+struct Capacity { slots: u32 }
+
+@group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> keys: array<key_Word>;
+@group(0) @binding(2) var<storage, read> values: array<value_Word>;
+@group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(4) var<uniform> step: Step;
+@group(0) @binding(5) var<uniform> capacity: Capacity;
+
+const VECTORS = HEAD_DIM / 4u;
+const GROUP_SIZE = NUM_HEADS / NUM_KV_HEADS;
+// Below every score, yet far enough above MASKED that exp2(MASKED - LOWEST) is 0: rows may begin with masked keys.
+const LOWEST = -1e30;
+const MASKED = -3e38;
+const LOG2_E = 1.4426950408889634;
+
+var<workgroup> key_tile: array<vec4<f32>, TILE * VECTORS>;
+var<workgroup> value_tile: array<vec4<f32>, TILE * VECTORS>;
+
+@compute @workgroup_size(ROWS)
+fn main(
+  @builtin(local_invocation_index) local_index: u32,
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) num_workgroups: vec3<u32>,
+) {
+  // The last rows see the most keys: they go first, so that none is left working alone at the end.
+  let first_row = (num_workgroups.x - 1u - workgroup.x) * ROWS;
+  let kv_head = workgroup.y;
+  let num_rows = step.num_tokens * GROUP_SIZE;
+  let row = min(first_row + local_index, num_rows - 1u);
+  let token = row / GROUP_SIZE;
+  let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
+  let query_slot = step.first_slot + token;
+
+  var query: array<vec4<f32>, VECTORS>;
+  var result: array<vec4<f32>, VECTORS>;
+  for (var i = 0u; i < VECTORS; i++) {
+    query[i] = qkv[token * (QKV_SIZE / 4u) + head * VECTORS + i] * (SCALE * LOG2_E);
+    result[i] = vec4(0.0);
+  }
+  var row_max = LOWEST;
+  var row_sum = 0.0;
+
+  let first_token = first_row / GROUP_SIZE;
+  let last_token = min((first_row + ROWS - 1u) / GROUP_SIZE, step.num_tokens - 1u);
+  let end = step.first_slot + last_token + 1u;
+  var start = 0u;
+  if (WINDOW > 0u) {
+    start = step.first_slot + first_token + 1u;
+    start = select(0u, (start - WINDOW) / TILE * TILE, start > WINDOW);
+  }
+
+  for (var tile = start; tile < end; tile += TILE) {
+    workgroupBarrier();
+    for (var i = local_index; i < TILE * VECTORS; i += ROWS) {
+      // Slots behind the end hold what an earlier pass left there; they are masked below.
+      let slot = min(tile + i / VECTORS, end - 1u);
+      let cache_row = kv_head * capacity.slots + slot;
+      key_tile[i] = key_load(&keys, cache_row, i % VECTORS);
+      value_tile[i] = value_load(&values, cache_row, i % VECTORS);
+    }
+    workgroupBarrier();
+
+    var weights: array<f32, TILE>;
+    var tile_max = row_max;
+    for (var j = 0u; j < TILE; j += 4u) {
+      var scores = vec4(0.0);
+      for (var i = 0u; i < VECTORS; i++) {
+        let q = query[i];
+        scores += vec4(
+          dot(q, key_tile[j * VECTORS + i]),
+          dot(q, key_tile[(j + 1u) * VECTORS + i]),
+          dot(q, key_tile[(j + 2u) * VECTORS + i]),
+          dot(q, key_tile[(j + 3u) * VECTORS + i]),
+        );
+      }
+      for (var c = 0u; c < 4u; c++) {
+        let slot = tile + j + c;
+        let is_seen = slot <= query_slot && (WINDOW == 0u || slot + WINDOW > query_slot);
+        let score = select(MASKED, scores[c], is_seen);
+        weights[j + c] = score;
+        tile_max = max(tile_max, score);
+      }
+    }
+
+    let correction = exp2(row_max - tile_max);
+    row_max = tile_max;
+    row_sum *= correction;
+    for (var j = 0u; j < TILE; j++) {
+      let weight = exp2(weights[j] - row_max);
+      weights[j] = weight;
+      row_sum += weight;
+    }
+    for (var i = 0u; i < VECTORS; i++) {
+      var sum = result[i] * correction;
+      for (var j = 0u; j < TILE; j++) {
+        sum += weights[j] * value_tile[j * VECTORS + i];
+      }
+      result[i] = sum;
+    }
+  }
+
+  if (first_row + local_index < num_rows) {
+    let target_row = (token * NUM_HEADS + head) * VECTORS;
+    for (var i = 0u; i < VECTORS; i++) {
+      output[target_row + i] = result[i] / row_sum;
+    }
+  }
+}

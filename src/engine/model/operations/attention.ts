@@ -1,0 +1,189 @@
+// Host side of the attention kernels: storing keys and values, many queries at once, one query split over the cache.
+
+import { type CacheTypeId, cacheTypes } from "../../cache/types.ts";
+import type { Capabilities } from "../../gpu/capabilities.ts";
+import type { CommandList } from "../../gpu/commandList.ts";
+import type { Gpu } from "../../gpu/device.ts";
+import type { Kernel } from "../../gpu/kernel.ts";
+import { float, type KernelSource } from "../../gpu/linkKernel.ts";
+import { reducePart } from "./parts.ts";
+import { type HeadShape, qkvSize } from "./rope.ts";
+
+export interface AttentionShape extends HeadShape {
+  /** Multiplies q·k. */
+  readonly scale: number;
+  /** Tokens a query sees back, itself included; 0: all. */
+  readonly window: number;
+  readonly keyType: CacheTypeId;
+  readonly valueType: CacheTypeId;
+}
+
+/** One layer's cache: [numKvHeads, capacity, headDim] each. */
+export interface CacheBuffers {
+  readonly keys: GPUBuffer;
+  readonly values: GPUBuffer;
+  /** Uniform with the capacity in slots. */
+  readonly capacity: GPUBuffer;
+}
+
+export interface AttentionBuffers {
+  /** [tokens, qkvSize] */
+  readonly qkv: GPUBuffer;
+  readonly cache: CacheBuffers;
+  /** [tokens, numHeads * headDim] */
+  readonly output: GPUBuffer;
+  readonly step: GPUBuffer;
+  /** Room for the parts of a split, see `partialBytes`; decoding only. */
+  readonly partial: GPUBuffer;
+  readonly statistics: GPUBuffer;
+}
+
+const STORE_WORKGROUP = 32;
+const MERGE_WORKGROUP = 64;
+
+export class Attention {
+  readonly shape: AttentionShape;
+  readonly split: number;
+  readonly #rows: number;
+  readonly #store: Kernel;
+  readonly #prefill: Kernel;
+  readonly #decode: Kernel;
+  readonly #merge: Kernel;
+
+  constructor(gpu: Gpu, shape: AttentionShape, kernels: readonly Kernel[]) {
+    const [store, prefill, decode, merge] = kernels;
+    if (!store || !prefill || !decode || !merge) throw new Error("attention has four kernels");
+    this.shape = shape;
+    this.split = splitOf(gpu.capabilities, shape);
+    this.#rows = ROWS;
+    this.#store = store;
+    this.#prefill = prefill;
+    this.#decode = decode;
+    this.#merge = merge;
+  }
+
+  /** Put the pass's keys and values into the cache, from its step's first slot on. */
+  encodeStore(commands: CommandList, buffers: AttentionBuffers, tokens: number): void {
+    const { qkv, cache, step } = buffers;
+    const { numKvHeads, headDim, keyType, valueType } = this.shape;
+    const blocks =
+      numKvHeads *
+      (headDim / cacheTypes[keyType].blockSize + headDim / cacheTypes[valueType].blockSize);
+    commands.dispatch(
+      this.#store,
+      [qkv, cache.keys, cache.values, step, cache.capacity],
+      [Math.ceil(blocks / STORE_WORKGROUP), tokens],
+    );
+  }
+
+  /** Causal attention of a pass of `tokens` queries. */
+  encodePrefill(commands: CommandList, buffers: AttentionBuffers, tokens: number): void {
+    const { qkv, cache, output, step } = buffers;
+    const { numHeads, numKvHeads } = this.shape;
+    commands.dispatch(
+      this.#prefill,
+      [qkv, cache.keys, cache.values, output, step, cache.capacity],
+      [Math.ceil((tokens * numHeads) / numKvHeads / this.#rows), numKvHeads],
+    );
+  }
+
+  /** Attention of one query, when the cache holds at most `length` slots. */
+  encodeDecode(commands: CommandList, buffers: AttentionBuffers, length: number): void {
+    const { qkv, cache, output, step, partial, statistics } = buffers;
+    const { numHeads, numKvHeads, headDim } = this.shape;
+    commands.dispatch(
+      this.#decode,
+      [qkv, cache.keys, cache.values, partial, statistics, step, cache.capacity],
+      [this.splits(length), numKvHeads],
+    );
+    commands.dispatch(
+      this.#merge,
+      [partial, statistics, output, step],
+      [Math.ceil((numHeads * headDim) / 4 / MERGE_WORKGROUP)],
+    );
+  }
+
+  /** Workgroups that share the slots of a cache of `length`. */
+  splits(length: number): number {
+    const { window } = this.shape;
+    return Math.ceil((window > 0 ? Math.min(length, window) : length) / this.split);
+  }
+
+  /** Bytes of `partial` and `statistics` for caches of up to `length` slots. */
+  partialBytes(length: number): { partial: number; statistics: number } {
+    const { numHeads, headDim } = this.shape;
+    const parts = this.splits(length) * numHeads;
+    return { partial: 4 * parts * headDim, statistics: 8 * parts };
+  }
+}
+
+export async function createAttention(gpu: Gpu, shape: AttentionShape): Promise<Attention> {
+  const sources = attentionSources(gpu.capabilities, shape);
+  const kernels = await Promise.all(sources.map((source) => gpu.kernels.get(source)));
+  return new Attention(gpu, shape, kernels);
+}
+
+/** Store, prefill, decode and merge, in this order. */
+export function attentionSources(
+  capabilities: Capabilities,
+  shape: AttentionShape,
+): KernelSource[] {
+  const { numHeads, numKvHeads, headDim, window } = shape;
+  const heads = { NUM_HEADS: numHeads, NUM_KV_HEADS: numKvHeads, HEAD_DIM: headDim };
+  const query = {
+    ...heads,
+    QKV_SIZE: qkvSize(shape),
+    SCALE: float(shape.scale),
+    WINDOW: window,
+  };
+  const cache = {
+    key_cache: cacheTypes[shape.keyType].part,
+    value_cache: cacheTypes[shape.valueType].part,
+  };
+  const split = splitOf(capabilities, shape);
+  const decodeSize = Math.max(64, nextPowerOfTwo(headDim / 4));
+  return [
+    {
+      file: "cache_store.wgsl",
+      parts: cache,
+      constants: { ...heads, QKV_SIZE: qkvSize(shape), WORKGROUP_SIZE: STORE_WORKGROUP },
+    },
+    {
+      file: "attention_prefill.wgsl",
+      parts: cache,
+      constants: { ...query, ROWS, TILE: tileOf(headDim) },
+    },
+    {
+      file: "attention_decode.wgsl",
+      parts: { ...cache, ...reducePart(capabilities) },
+      constants: { ...query, WORKGROUP_SIZE: decodeSize, SPLIT: split },
+    },
+    {
+      file: "attention_decode_merge.wgsl",
+      constants: { ...heads, WINDOW: window, SPLIT: split, WORKGROUP_SIZE: MERGE_WORKGROUP },
+    },
+  ];
+}
+
+const ROWS = 64;
+// The smallest workgroup memory WebGPU promises, which leaves room for several workgroups on larger devices.
+const WORKGROUP_BYTES = 16384;
+
+/** Keys whose tile and values' tile fit in workgroup memory, a multiple of 4. */
+function tileOf(headDim: number): number {
+  return Math.max(4, Math.min(32, Math.floor(WORKGROUP_BYTES / (8 * headDim) / 4) * 4));
+}
+
+/** Slots per workgroup: as many as leave room for their weights beside queries and sums. */
+function splitOf(capabilities: Capabilities, { numHeads, numKvHeads, headDim }: HeadShape): number {
+  const groupSize = numHeads / numKvHeads;
+  const available = capabilities.limits.maxComputeWorkgroupStorageSize ?? WORKGROUP_BYTES;
+  const decodeSize = Math.max(64, nextPowerOfTwo(headDim / 4));
+  const fixed = groupSize * 16 * decodeSize + 512;
+  const split = 2 ** Math.floor(Math.log2((available - fixed) / (4 * groupSize)));
+  return Math.max(16, Math.min(256, split));
+}
+
+function nextPowerOfTwo(value: number): number {
+  return 2 ** Math.ceil(Math.log2(value));
+}

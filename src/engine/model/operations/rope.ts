@@ -1,0 +1,74 @@
+// Host side of kernels/rope.wgsl: positions become angles from a table of frequencies made here.
+
+import type { Capabilities } from "../../gpu/capabilities.ts";
+import type { CommandList } from "../../gpu/commandList.ts";
+import type { Gpu } from "../../gpu/device.ts";
+import { float, type KernelSource } from "../../gpu/linkKernel.ts";
+import { reducePart } from "./parts.ts";
+
+/** How a token's queries, keys and values lie in a row: heads of `headDim`, queries first. */
+export interface HeadShape {
+  readonly numHeads: number;
+  readonly numKvHeads: number;
+  readonly headDim: number;
+}
+
+export function qkvSize(shape: HeadShape): number {
+  return (shape.numHeads + 2 * shape.numKvHeads) * shape.headDim;
+}
+
+export interface RopeShape extends HeadShape {
+  readonly ropeDim: number;
+  readonly pairing: "interleaved" | "half";
+  readonly attentionFactor: number;
+  readonly hasQkNorm: boolean;
+  readonly epsilon: number;
+}
+
+export interface RopeBuffers {
+  /** [ropeDim / 2] of two words, see `packFrequencies`. */
+  readonly frequencies: GPUBuffer;
+  /** [2, headDim], or any buffer where the model has no QK-norm. */
+  readonly norms: GPUBuffer;
+  /** [tokens, qkvSize], changed in place. */
+  readonly qkv: GPUBuffer;
+  readonly step: GPUBuffer;
+}
+
+export type Rope = (commands: CommandList, buffers: RopeBuffers, tokens: number) => void;
+
+export function ropeSource(capabilities: Capabilities, shape: RopeShape): KernelSource {
+  return {
+    file: "rope.wgsl",
+    parts: reducePart(capabilities),
+    constants: {
+      WORKGROUP_SIZE: 32,
+      QKV_SIZE: qkvSize(shape),
+      NUM_HEADS: shape.numHeads,
+      HEAD_DIM: shape.headDim,
+      ROPE_DIM: shape.ropeDim,
+      IS_INTERLEAVED: shape.pairing === "interleaved",
+      ATTENTION_FACTOR: float(shape.attentionFactor),
+      HAS_QK_NORM: shape.hasQkNorm,
+      EPSILON: float(shape.epsilon),
+    },
+  };
+}
+
+export async function createRope(gpu: Gpu, shape: RopeShape): Promise<Rope> {
+  const kernel = await gpu.kernels.get(ropeSource(gpu.capabilities, shape));
+  const heads = shape.numHeads + shape.numKvHeads;
+  return (commands, { frequencies, norms, qkv, step }, tokens) =>
+    commands.dispatch(kernel, [frequencies, norms, qkv, step], [heads, tokens]);
+}
+
+/** Inverse frequencies (radians per position) as turns in 64-bit binary fractions: high word, low word. */
+export function packFrequencies(inverseFrequencies: Float64Array): Uint32Array {
+  const words = new Uint32Array(2 * inverseFrequencies.length);
+  for (const [pair, radians] of inverseFrequencies.entries()) {
+    const turns = (radians / (2 * Math.PI)) * 2 ** 32;
+    words[2 * pair] = Math.floor(turns);
+    words[2 * pair + 1] = (turns - Math.floor(turns)) * 2 ** 32;
+  }
+  return words;
+}
