@@ -6,6 +6,8 @@ import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 export interface GenerateRequest extends SamplingSettings {
   /** The whole prompt, BOS included where the model wants it. */
   readonly prompt: readonly number[];
+  /** Go on past end tokens, so that a measurement decodes as many tokens as it asked for. */
+  readonly ignoreEnd?: boolean;
   /** Called after each prefilled chunk. */
   readonly onPrefill?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
