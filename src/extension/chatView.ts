@@ -1,0 +1,257 @@
+// The chat in the activity bar: its page, and the messages between page and conversation. The conversation lives here in
+// the extension host; the page can be closed and reopened at any time.
+
+import { randomBytes } from "node:crypto";
+import {
+  type CancellationToken,
+  commands,
+  type ExtensionContext,
+  env,
+  l10n,
+  Uri,
+  type Webview,
+  type WebviewView,
+  type WebviewViewProvider,
+  type WebviewViewResolveContext,
+  window,
+  workspace,
+} from "vscode";
+import type {
+  ChatAction,
+  ChatSurroundings,
+  ChatTurn,
+  FromWebview,
+  ToWebview,
+} from "../protocol.ts";
+import { modelLabel } from "./chooseModel.ts";
+import type { Contribution } from "./contribution.ts";
+import { CannotAskError, type Conversation, type Subject } from "./conversation.ts";
+import type { EngineProcess } from "./engineProcess.ts";
+import { openCitation } from "./openCitation.ts";
+import type { Scope } from "./scope.ts";
+
+const ACTIONS: Record<ChatAction, string> = {
+  chooseScope: "lectern.chooseScope",
+  chooseModel: "lectern.chooseModel",
+  showHistory: "lectern.showHistory",
+  showCacheStats: "lectern.showCacheStats",
+  showLog: "lectern.showLog",
+  restartEngine: "lectern.restartEngine",
+  openFolder: "workbench.action.files.openFolder",
+  manageTrust: "workbench.trust.manage",
+};
+
+export interface ChatViewParts {
+  readonly extensionUri: Uri;
+  readonly conversation: Conversation;
+  readonly scope: Scope;
+  readonly engine: EngineProcess;
+}
+
+export class ChatView implements Contribution, WebviewViewProvider {
+  readonly #parts: ChatViewParts;
+  #view: WebviewView | undefined;
+  /** Set once the page has said that it listens; messages before that would be lost. */
+  #isReady = false;
+
+  constructor(parts: ChatViewParts) {
+    this.#parts = parts;
+  }
+
+  register(context: ExtensionContext): void {
+    context.subscriptions.push(
+      window.registerWebviewViewProvider("lectern.chat", this),
+      this.#parts.scope.onDidChange(() => this.surroundingsChanged()),
+      workspace.onDidChangeConfiguration((change) => {
+        if (change.affectsConfiguration("lectern.model")) this.surroundingsChanged();
+      }),
+    );
+  }
+
+  resolveWebviewView(
+    view: WebviewView,
+    _context: WebviewViewResolveContext,
+    _token: CancellationToken,
+  ): void {
+    this.#view = view;
+    this.#isReady = false;
+    const { extensionUri } = this.#parts;
+    view.webview.options = {
+      enableScripts: true,
+      localResourceRoots: [
+        Uri.joinPath(extensionUri, "dist", "webview"),
+        Uri.joinPath(extensionUri, "media"),
+      ],
+    };
+    view.webview.onDidReceiveMessage((message: FromWebview) => this.#receive(message));
+    view.onDidDispose(() => {
+      if (this.#view === view) this.#view = undefined;
+    });
+    view.webview.html = page(view.webview, extensionUri);
+  }
+
+  /** Bring the chat to the front with the cursor in its input. */
+  async focus(): Promise<void> {
+    await commands.executeCommand("lectern.chat.focus");
+    this.#post({ type: "focus" });
+  }
+
+  /** Ask `question` about `subject`, in view. */
+  async ask(question: string, subject: () => Subject): Promise<void> {
+    await this.#attempt(() => this.#parts.conversation.ask(question, subject()));
+  }
+
+  async summarize(subject: () => Subject): Promise<void> {
+    await commands.executeCommand("lectern.chat.focus");
+    await this.#attempt(() => this.#parts.conversation.summarize(subject()));
+  }
+
+  // ConversationListener: what happens in the conversation is told to the page.
+  reset(): void {
+    this.#answeringChanged();
+    this.#post({
+      type: "state",
+      turns: this.#parts.conversation.turns,
+      surroundings: this.#surroundings(),
+      strings: {},
+    });
+  }
+
+  turn(turn: ChatTurn): void {
+    this.#answeringChanged();
+    this.#post({ type: "turn", turn });
+  }
+
+  token(turnId: string, text: string): void {
+    this.#post({ type: "token", turnId, text });
+  }
+
+  progress(turnId: string, progress: NonNullable<ChatTurn["progress"]>): void {
+    this.#post({ type: "progress", turnId, progress });
+  }
+
+  /** Scope, model, trust or engine state changed. */
+  surroundingsChanged(): void {
+    this.#post({ type: "surroundings", surroundings: this.#surroundings() });
+  }
+
+  async #receive(message: FromWebview): Promise<void> {
+    const { conversation, scope } = this.#parts;
+    switch (message.type) {
+      case "ready":
+        this.#isReady = true;
+        return this.reset();
+      case "ask":
+        return this.ask(message.question, () => scope.subject());
+      case "stop":
+        return conversation.stop();
+      case "newChat":
+        return conversation.newChat();
+      case "retry":
+        return this.#attempt(() => conversation.retry(message.turnId, () => scope.subject()));
+      case "copy":
+        return env.clipboard.writeText(this.#turn(message.turnId)?.answer ?? "");
+      case "openCitation":
+        return this.#open(message.turnId, message.index);
+      case "action":
+        if (Object.hasOwn(ACTIONS, message.action)) {
+          await commands.executeCommand(ACTIONS[message.action]);
+        }
+        return;
+      default:
+        return message satisfies never;
+    }
+  }
+
+  async #open(turnId: string, index: number): Promise<void> {
+    const citation = this.#turn(turnId)?.citations[index];
+    if (!citation) return;
+    try {
+      await openCitation(citation);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      window.showWarningMessage(l10n.t("{0} cannot be opened: {1}", citation.label, reason));
+    }
+  }
+
+  /** Run `work`; a question that cannot be asked as things are is explained with a button that helps. */
+  async #attempt(work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof CannotAskError)) throw error;
+      const help = helpLabels[error.action];
+      const picked = help
+        ? await window.showWarningMessage(error.message, l10n.t(help))
+        : await window.showWarningMessage(error.message);
+      if (picked) await commands.executeCommand(ACTIONS[error.action]);
+    }
+  }
+
+  #turn(id: string): ChatTurn | undefined {
+    return this.#parts.conversation.turns.find((turn) => turn.id === id);
+  }
+
+  #surroundings(): ChatSurroundings {
+    const { scope, engine } = this.#parts;
+    return {
+      scope: { kind: scope.kind, label: scope.label },
+      hasScope: scope.hasAny,
+      isTrusted: workspace.isTrusted,
+      model: modelLabel(),
+      engine: engine.status,
+      suggestions:
+        scope.kind === "workspace"
+          ? [
+              l10n.t("What is this project for?"),
+              l10n.t("How is it started?"),
+              l10n.t("Under which licence is it?"),
+            ]
+          : [l10n.t("What is this file about?"), l10n.t("What does it need?")],
+    };
+  }
+
+  #answeringChanged(): void {
+    void commands.executeCommand(
+      "setContext",
+      "lectern.isAnswering",
+      this.#parts.conversation.isAnswering,
+    );
+  }
+
+  #post(message: ToWebview): void {
+    if (this.#isReady) void this.#view?.webview.postMessage(message);
+  }
+}
+
+const helpLabels: Partial<Record<ChatAction, string>> = {
+  manageTrust: "Manage Trust",
+  openFolder: "Open Folder",
+  chooseScope: "Choose",
+};
+
+function page(webview: Webview, extensionUri: Uri): string {
+  const uri = (...parts: string[]) => webview.asWebviewUri(Uri.joinPath(extensionUri, ...parts));
+  const nonce = randomBytes(16).toString("base64");
+  const csp = [
+    "default-src 'none'",
+    `script-src 'nonce-${nonce}'`,
+    `style-src ${webview.cspSource}`,
+    `font-src ${webview.cspSource}`,
+  ].join("; ");
+  return `<!DOCTYPE html>
+<html lang="${env.language}">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${csp}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="${uri("dist", "webview", "main.css")}" id="vscode-codicon-stylesheet">
+<link rel="stylesheet" href="${uri("media", "webview.css")}">
+<title>Lectern</title>
+</head>
+<body>
+<lectern-chat></lectern-chat>
+<script type="module" nonce="${nonce}" src="${uri("dist", "webview", "main.js")}"></script>
+</body>
+</html>`;
+}

@@ -1,0 +1,292 @@
+// The current chat: asks the engine, keeps what streams, and tells the view. Knows nothing of VS Code.
+
+import type {
+  Answer,
+  ChatAction,
+  ChatCitation,
+  ChatTurn,
+  Citation,
+  ModelSettings,
+  Progress,
+  Summary,
+} from "../protocol.ts";
+import type { Chat, ChatStore } from "./chatStore.ts";
+import { StoppedError } from "./engineClient.ts";
+import { type EngineProcess, isEngineLost } from "./engineProcess.ts";
+
+/** What a question is about. */
+export interface Subject {
+  readonly label: string;
+  readonly paths: readonly string[];
+  /** Text of editors not yet saved, by path. */
+  readonly unsaved: Readonly<Record<string, string>>;
+}
+
+/** A question cannot be asked as things are; `action` is what helps. */
+export class CannotAskError extends Error {
+  readonly action: ChatAction;
+  constructor(message: string, action: ChatAction) {
+    super(message);
+    this.action = action;
+  }
+}
+
+export interface ConversationOptions {
+  readonly engine: Pick<EngineProcess, "request">;
+  readonly store: ChatStore;
+  settings(): ModelSettings;
+  /** How the workspace names a path. */
+  label(path: string): string;
+  readonly listener: ConversationListener;
+}
+
+export interface ConversationListener {
+  /** The transcript was replaced. */
+  reset(): void;
+  turn(turn: ChatTurn): void;
+  token(turnId: string, text: string): void;
+  progress(turnId: string, progress: Progress): void;
+}
+
+const SAVE_MS = 1000;
+/** Earlier turns given to the model; older ones no longer bear on a question. */
+const MAX_HISTORY = 6;
+
+export class Conversation {
+  readonly #options: ConversationOptions;
+  #chat: Chat;
+  #running: { turnId: string; stop: AbortController; ended: Promise<void> } | undefined;
+  #subjects = new Map<string, Subject>();
+  #saved = 0;
+
+  constructor(options: ConversationOptions) {
+    this.#options = options;
+    this.#chat = options.store.all()[0] ?? newChat();
+  }
+
+  get turns(): readonly ChatTurn[] {
+    return this.#chat.turns;
+  }
+
+  get chatId(): string {
+    return this.#chat.id;
+  }
+
+  get isAnswering(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Ask about `subject`; resolves with the turn as it ended. An answer still running is stopped first. */
+  ask(question: string, subject: Subject): Promise<ChatTurn> {
+    return this.#run("ask", question, subject);
+  }
+
+  /** Summarise the one file of `subject`. */
+  summarize(subject: Subject): Promise<ChatTurn> {
+    return this.#run("summarize", subject.label, subject);
+  }
+
+  /** Ask the question of a turn again, about the same thing, in that turn's place at the end. */
+  async retry(turnId: string, fallback: () => Subject): Promise<void> {
+    const turn = this.#turn(turnId);
+    if (!turn || turnId === this.#running?.turnId) return;
+    const subject = this.#subjects.get(turnId) ?? fallback();
+    await this.stop();
+    this.#chat = { ...this.#chat, turns: this.turns.filter(({ id }) => id !== turnId) };
+    this.#options.listener.reset();
+    await this.#run(turn.kind, turn.question, subject);
+  }
+
+  /** Stop the running answer; resolves when the engine has acknowledged. */
+  async stop(): Promise<void> {
+    if (!this.#running) return;
+    const { turnId, stop, ended } = this.#running;
+    if (!stop.signal.aborted) {
+      this.#update(turnId, { state: "stopping" });
+      stop.abort();
+    }
+    await ended;
+  }
+
+  async newChat(): Promise<void> {
+    await this.stop();
+    this.#chat = newChat();
+    this.#options.listener.reset();
+  }
+
+  async open(chat: Chat): Promise<void> {
+    await this.stop();
+    this.#chat = chat;
+    this.#options.listener.reset();
+    await this.#save();
+  }
+
+  async #run(kind: ChatTurn["kind"], question: string, subject: Subject): Promise<ChatTurn> {
+    await this.stop();
+    const turn: ChatTurn = {
+      id: crypto.randomUUID(),
+      kind,
+      question,
+      scope: subject.label,
+      state: "running",
+      answer: "",
+      citations: [],
+      notes: [],
+    };
+    const history = this.#history();
+    this.#subjects.set(turn.id, subject);
+    this.#chat = { ...this.#chat, turns: [...this.turns, turn] };
+    this.#options.listener.turn(turn);
+    const stop = new AbortController();
+    const work = this.#answer(turn, subject, history, stop.signal);
+    this.#running = { turnId: turn.id, stop, ended: work };
+    await work;
+    return this.#turn(turn.id) ?? turn;
+  }
+
+  /** Never throws: every end is a state of the turn. */
+  async #answer(
+    turn: ChatTurn,
+    subject: Subject,
+    history: { question: string; answer: string }[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const observer = {
+      token: (text: string) => this.#append(turn.id, text),
+      progress: (progress: Progress) => {
+        this.#patch(turn.id, { progress });
+        this.#options.listener.progress(turn.id, progress);
+      },
+    };
+    const settings = this.#options.settings();
+    const { unsaved, paths } = subject;
+    let end: Partial<ChatTurn>;
+    try {
+      if (turn.kind === "ask") {
+        const params = { ...settings, paths, question: turn.question, unsaved, history };
+        end = this.#answered(
+          turn.id,
+          await this.#options.engine.request("ask", params, observer, signal),
+        );
+      } else {
+        const path = paths[0] ?? "";
+        const params = { ...settings, path, unsaved };
+        const summary = await this.#options.engine.request("summarize", params, observer, signal);
+        end = this.#summarized(summary, path);
+      }
+    } catch (error) {
+      end = ending(error);
+    }
+    this.#running = undefined;
+    this.#update(turn.id, end);
+    await this.#save();
+  }
+
+  #answered(turnId: string, answer: Answer): Partial<ChatTurn> {
+    const { found, citations, coverage, stats, notes = [], partial } = answer;
+    return {
+      state: partial ? "stopped" : "done",
+      // A stopped answer may come back shorter than what was already shown.
+      answer: partial ? longer(answer.answer, this.#turn(turnId)?.answer ?? "") : answer.answer,
+      found,
+      citations: citations.map((citation) => this.#labelled(citation)),
+      coverage: this.#labelledCoverage(coverage),
+      notes,
+      ...(stats ? { stats } : {}),
+    };
+  }
+
+  #summarized({ summary, method, sections, coverage, stats }: Summary, path: string) {
+    const citations = sections.map(({ title, startLine, endLine }) =>
+      this.#labelled({
+        path,
+        startLine,
+        endLine,
+        quote: title,
+        verified: false,
+        origin: "passage",
+      }),
+    );
+    const parts = sections.map(
+      (section, index) => `**${section.title}** [${index + 1}]\n\n${section.summary}`,
+    );
+    return {
+      state: "done",
+      answer: [summary, ...parts].join("\n\n"),
+      found: true,
+      citations,
+      coverage: this.#labelledCoverage(coverage),
+      notes:
+        method === "extractive"
+          ? ["This model cannot summarise: the sentences were picked from the text as they stand."]
+          : [],
+      ...(stats ? { stats } : {}),
+    } satisfies Partial<ChatTurn>;
+  }
+
+  #labelled(citation: Citation): ChatCitation {
+    return { ...citation, label: this.#options.label(citation.path) };
+  }
+
+  #labelledCoverage(coverage: Answer["coverage"]): Answer["coverage"] {
+    const skipped = coverage.skipped.map(({ path, reason }) => ({
+      path: this.#options.label(path),
+      reason,
+    }));
+    return { ...coverage, skipped };
+  }
+
+  #history(): { question: string; answer: string }[] {
+    return this.turns
+      .filter(({ kind, state, found }) => kind === "ask" && state === "done" && found)
+      .slice(-MAX_HISTORY)
+      .map(({ question, answer }) => ({ question, answer }));
+  }
+
+  #append(turnId: string, text: string): void {
+    const turn = this.#turn(turnId);
+    if (!turn) return;
+    this.#patch(turnId, { answer: turn.answer + text });
+    this.#options.listener.token(turnId, text);
+    if (Date.now() - this.#saved > SAVE_MS) void this.#save();
+  }
+
+  #update(turnId: string, change: Partial<ChatTurn>): void {
+    const turn = this.#patch(turnId, change);
+    if (turn) this.#options.listener.turn(turn);
+  }
+
+  #patch(turnId: string, change: Partial<ChatTurn>): ChatTurn | undefined {
+    const turns = this.turns.map((turn) => (turn.id === turnId ? { ...turn, ...change } : turn));
+    this.#chat = { ...this.#chat, turns };
+    return this.#turn(turnId);
+  }
+
+  #turn(turnId: string): ChatTurn | undefined {
+    return this.turns.find(({ id }) => id === turnId);
+  }
+
+  async #save(): Promise<void> {
+    this.#saved = Date.now();
+    await this.#options.store.save(this.#chat);
+  }
+}
+
+function newChat(): Chat {
+  return { id: crypto.randomUUID(), startedAt: Date.now(), turns: [] };
+}
+
+function longer(a: string, b: string): string {
+  return a.length >= b.length ? a : b;
+}
+
+function ending(error: unknown): Partial<ChatTurn> {
+  if (error instanceof StoppedError) return { state: "stopped" };
+  if (isEngineLost(error)) {
+    const message = "The engine ended in the middle of this answer and starts again. Ask again.";
+    return { state: "failed", error: { message, action: "showLog" } };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  const action: ChatAction = error instanceof CannotAskError ? error.action : "showLog";
+  return { state: "failed", error: { message, action } };
+}

@@ -1,0 +1,40 @@
+// Opens a cited file at the cited lines, with the quote selected and the lines lit up for a moment.
+
+import {
+  Position,
+  Range,
+  TextEditorRevealType,
+  ThemeColor,
+  Uri,
+  ViewColumn,
+  window,
+  workspace,
+} from "vscode";
+import type { Citation } from "../protocol.ts";
+import { locateQuote } from "./locateQuote.ts";
+
+const LIT_MS = 2500;
+
+/** Show `citation` in an editor beside the chat. */
+export async function openCitation(citation: Citation): Promise<void> {
+  const document = await workspace.openTextDocument(Uri.file(citation.path));
+  const last = document.lineCount - 1;
+  const startLine = Math.min(Math.max(0, citation.startLine - 1), last);
+  const endLine = Math.min(Math.max(startLine, citation.endLine - 1), last);
+  const lines = new Range(new Position(startLine, 0), document.lineAt(endLine).range.end);
+  const found = locateQuote(document.getText(lines), citation.quote);
+  const base = document.offsetAt(lines.start);
+  const selection = found
+    ? new Range(document.positionAt(base + found.start), document.positionAt(base + found.end))
+    : new Range(lines.start, lines.start);
+  const column = window.activeTextEditor?.viewColumn ?? ViewColumn.One;
+  const editor = await window.showTextDocument(document, { selection, viewColumn: column });
+  editor.revealRange(selection, TextEditorRevealType.InCenterIfOutsideViewport);
+  const light = window.createTextEditorDecorationType({
+    isWholeLine: true,
+    backgroundColor: new ThemeColor("editor.findMatchHighlightBackground"),
+    overviewRulerColor: new ThemeColor("editorOverviewRuler.findMatchForeground"),
+  });
+  editor.setDecorations(light, [lines]);
+  setTimeout(() => light.dispose(), LIT_MS);
+}

@@ -1,0 +1,169 @@
+// What the next question is about: the workspace, the file in the active editor, or a path the user picked.
+
+import {
+  EventEmitter,
+  type ExtensionContext,
+  FileType,
+  l10n,
+  type QuickPickItem,
+  type Uri,
+  window,
+  workspace,
+} from "vscode";
+import type { ChatSurroundings } from "../protocol.ts";
+import type { Contribution } from "./contribution.ts";
+import { CannotAskError, type Subject } from "./conversation.ts";
+
+type Kind = ChatSurroundings["scope"]["kind"];
+
+export class Scope implements Contribution {
+  #kind: Kind = "workspace";
+  #picked: Uri | undefined;
+  /** The last editor of a file: the chat itself takes the focus away from it. */
+  #lastFile: Uri | undefined = window.activeTextEditor?.document.uri;
+  readonly #changed = new EventEmitter<void>();
+  readonly onDidChange = this.#changed.event;
+
+  register(context: ExtensionContext): void {
+    context.subscriptions.push(
+      this.#changed,
+      window.onDidChangeActiveTextEditor((editor) => {
+        if (editor?.document.uri.scheme !== "file") return;
+        this.#lastFile = editor.document.uri;
+        this.#changed.fire();
+      }),
+      workspace.onDidChangeWorkspaceFolders(() => this.#changed.fire()),
+      workspace.onDidGrantWorkspaceTrust(() => this.#changed.fire()),
+    );
+  }
+
+  get kind(): Kind {
+    return this.#kind;
+  }
+
+  get label(): string {
+    if (this.#kind === "workspace") return workspace.name ?? l10n.t("Workspace");
+    const uri = this.#uri();
+    return uri ? workspace.asRelativePath(uri) : l10n.t("No file");
+  }
+
+  get hasAny(): boolean {
+    return this.#kind === "workspace" ? folders().length > 0 : this.#uri() !== undefined;
+  }
+
+  useWorkspace(): void {
+    this.#kind = "workspace";
+    this.#changed.fire();
+  }
+
+  useActiveFile(): void {
+    this.#kind = "file";
+    this.#changed.fire();
+  }
+
+  usePath(uri: Uri): void {
+    this.#kind = "path";
+    this.#picked = uri;
+    this.#changed.fire();
+  }
+
+  /** Let the user pick. */
+  async choose(): Promise<void> {
+    const items: (QuickPickItem & { run: () => void | Promise<void> })[] = [
+      {
+        label: `$(root-folder) ${l10n.t("Workspace")}`,
+        description: workspace.name ?? "",
+        run: () => this.useWorkspace(),
+      },
+      {
+        label: `$(file) ${l10n.t("Active file")}`,
+        description: this.#lastFile ? workspace.asRelativePath(this.#lastFile) : "",
+        run: () => this.useActiveFile(),
+      },
+      { label: `$(folder-opened) ${l10n.t("Browse…")}`, run: () => this.#browse() },
+    ];
+    const title = l10n.t("Ask about");
+    const picked = await window.showQuickPick(items, { title });
+    await picked?.run();
+  }
+
+  /** The chosen paths with unsaved text. Throws CannotAskError, with what to do, when there is nothing to ask about. */
+  subject(): Subject {
+    this.#checkTrust();
+    if (this.#kind !== "workspace") {
+      const uri = this.#uri();
+      if (uri) return this.fileSubject(uri);
+      throw new CannotAskError(
+        l10n.t("No file is open: open one, or choose what to ask about."),
+        "chooseScope",
+      );
+    }
+    const paths = folders().map(({ fsPath }) => fsPath);
+    if (paths.length === 0) {
+      throw new CannotAskError(
+        l10n.t("There is no folder on disk to read: open a folder, or choose a file."),
+        "openFolder",
+      );
+    }
+    return { label: this.label, paths, unsaved: unsavedText() };
+  }
+
+  /** `uri` alone as the subject. */
+  fileSubject(uri: Uri): Subject {
+    this.#checkTrust();
+    if (uri.scheme !== "file") {
+      const label = workspace.asRelativePath(uri);
+      throw new CannotAskError(
+        l10n.t("{0} is not a file on disk: save it, or choose another.", label),
+        "chooseScope",
+      );
+    }
+    return { label: workspace.asRelativePath(uri), paths: [uri.fsPath], unsaved: unsavedText() };
+  }
+
+  /** The file of the active, or last active, editor. */
+  activeFile(): Uri {
+    const uri = window.activeTextEditor?.document.uri ?? this.#lastFile;
+    if (uri) return uri;
+    throw new CannotAskError(l10n.t("No file is open: open one first."), "chooseScope");
+  }
+
+  #uri(): Uri | undefined {
+    return this.#kind === "path" ? this.#picked : this.#lastFile;
+  }
+
+  #checkTrust(): void {
+    if (workspace.isTrusted) return;
+    throw new CannotAskError(
+      l10n.t("Lectern runs nothing in an untrusted workspace."),
+      "manageTrust",
+    );
+  }
+
+  async #browse(): Promise<void> {
+    const [uri] =
+      (await window.showOpenDialog({
+        canSelectFiles: true,
+        canSelectFolders: true,
+        openLabel: l10n.t("Ask about this"),
+      })) ?? [];
+    if (uri) this.usePath(uri);
+  }
+}
+
+/** Whether `uri` is a folder. */
+export async function isFolder(uri: Uri): Promise<boolean> {
+  return (await workspace.fs.stat(uri)).type === FileType.Directory;
+}
+
+function folders(): Uri[] {
+  const all = workspace.workspaceFolders ?? [];
+  return all.map(({ uri }) => uri).filter(({ scheme }) => scheme === "file");
+}
+
+function unsavedText(): Record<string, string> {
+  const dirty = workspace.textDocuments.filter(
+    (document) => document.isDirty && document.uri.scheme === "file",
+  );
+  return Object.fromEntries(dirty.map((document) => [document.uri.fsPath, document.getText()]));
+}

@@ -1,0 +1,50 @@
+// The settings `lectern.*` as the engine's ModelSettings. Unset values are left out: the engine's defaults are the
+// command line's, written once, over there.
+
+import { ConfigurationTarget, workspace } from "vscode";
+import type { ModelSettings } from "../protocol.ts";
+
+/** Settings that are not for the engine's requests. */
+const OWN = ["nodePath"] as const;
+
+/** ModelSettings by name; `satisfies` makes a new protocol setting a compile error until it is listed. */
+export const modelSettingNames = Object.keys({
+  model: true,
+  contextLength: true,
+  chunkLength: true,
+  cachePolicy: true,
+  cacheBudget: true,
+  cacheSinks: true,
+  cacheRecent: true,
+  cacheRecall: true,
+  cacheTypeK: true,
+  cacheTypeV: true,
+  cacheDir: true,
+  ropeScaling: true,
+  ropeFactor: true,
+  positionScheme: true,
+  prefillSparsity: true,
+  adapter: true,
+} satisfies Record<keyof ModelSettings, true>);
+
+/** What the user has set, for a request. */
+export function modelSettings(): ModelSettings {
+  const configuration = workspace.getConfiguration("lectern");
+  const values = modelSettingNames.map((name) => [name, configuration.get<unknown>(name)] as const);
+  // Types are those of package.json's schema, which VS Code checks as the user types.
+  return Object.fromEntries(values.filter(([, value]) => isSet(value))) as ModelSettings;
+}
+
+/** A setting of the extension itself. */
+export function ownSetting(name: (typeof OWN)[number]): string {
+  return workspace.getConfiguration("lectern").get<string>(name, "");
+}
+
+/** Make `model` the model of all windows; empty for the embedded one. */
+export async function setModel(model: string): Promise<void> {
+  await workspace.getConfiguration("lectern").update("model", model, ConfigurationTarget.Global);
+}
+
+function isSet(value: unknown): boolean {
+  return value !== null && value !== undefined && value !== "";
+}
