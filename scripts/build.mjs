@@ -36,6 +36,7 @@ const programs = [
     target: "node20.19",
     external: ["vscode"],
     entryPoints: { extension: "src/extension/extension.ts" },
+    outExtension: { ".js": ".cjs" },
   },
   {
     platform: "browser",
