@@ -1,0 +1,77 @@
+// Renders the Jinja chat template of a model in a process of its own, bounded in time, memory and output.
+
+import { type ChildProcess, fork } from "node:child_process";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { UserError } from "../errors.ts";
+import { packageRoot } from "../resources.ts";
+import type { RenderReply, RenderRequest } from "./chatTemplateProcess.ts";
+
+const RENDER_TIMEOUT_MS = 2000;
+/** Starting Node is not the template's fault; on a busy machine it takes seconds. */
+const START_TIMEOUT_MS = 30_000;
+const MEMORY_LIMIT_MB = 128;
+const REASON_LENGTH = 200;
+
+/** Render a template with its variables. Throws UserError when it fails, loops, or asks for too much memory. */
+export async function renderChatTemplate(
+  template: string,
+  values: Readonly<Record<string, unknown>>,
+): Promise<string> {
+  const child = startProcess();
+  try {
+    return await converse(child, { template, values });
+  } finally {
+    child.kill("SIGKILL");
+  }
+}
+
+function startProcess(): ChildProcess {
+  const isBundled = !import.meta.url.endsWith(".ts");
+  const script = isBundled
+    ? join(packageRoot(), "dist", "chatTemplateProcess.mjs")
+    : fileURLToPath(new URL("./chatTemplateProcess.ts", import.meta.url));
+  return fork(script, {
+    // In a checkout the loader that runs TypeScript came as an argument of this process.
+    execArgv: [
+      ...(isBundled ? [] : process.execArgv),
+      `--max-old-space-size=${MEMORY_LIMIT_MB}`,
+      "--no-deprecation",
+    ],
+    stdio: ["ignore", "ignore", "ignore", "ipc"],
+  });
+}
+
+function converse(child: ChildProcess, request: RenderRequest): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const fail = (reason: string) => reject(templateError(reason));
+    let timer = setTimeout(fail, START_TIMEOUT_MS, "its process did not start");
+    child.once("error", (error) => fail(error.message));
+    child.once("exit", () => fail("it asked for too much memory"));
+    child.on("message", (reply: RenderReply) => {
+      clearTimeout(timer);
+      switch (reply.state) {
+        case "ready":
+          timer = setTimeout(fail, RENDER_TIMEOUT_MS, `it ran for ${RENDER_TIMEOUT_MS / 1000} s`);
+          child.send(request);
+          break;
+        case "rendered":
+          resolve(reply.text);
+          break;
+        case "failed":
+          fail(reply.reason);
+          break;
+        default:
+          reply satisfies never;
+      }
+    });
+    child.once("close", () => clearTimeout(timer));
+  });
+}
+
+function templateError(reason: string): UserError {
+  const short = reason.replaceAll(/\s+/g, " ").slice(0, REASON_LENGTH);
+  return new UserError(
+    `The model's chat template failed: ${short}. Choose another model or another conversion of it.`,
+  );
+}
