@@ -28,7 +28,11 @@ const programs = [
     splitting: true,
     chunkNames: "chunks/[name]-[hash]",
     outExtension: { ".js": ".mjs" },
-    entryPoints: { cli: "src/cli/main.ts", engine: "src/engine/main.ts" },
+    entryPoints: {
+      cli: "src/cli/main.ts",
+      engine: "src/engine/main.ts",
+      chatTemplateProcess: "src/engine/tokenizer/chatTemplateProcess.ts",
+    },
   },
   {
     platform: "node",
