@@ -1,0 +1,170 @@
+// One turn of the chat: the question, the answer as it streams, its sources, its receipt.
+
+import { html, nothing, type TemplateResult } from "lit";
+import { unsafeHTML } from "lit/directives/unsafe-html.js";
+import type { ChatCitation, ChatTurn } from "../protocol.ts";
+import { send, t } from "./host.ts";
+import { lines, renderMarkdown } from "./markdown.ts";
+import { progressText } from "./progressText.ts";
+import { receipt } from "./receipt.ts";
+
+export function turnView(turn: ChatTurn): TemplateResult {
+  const isRunning = turn.state === "running" || turn.state === "stopping";
+  return html`<article class="turn" data-state=${turn.state} data-turn=${turn.id}>
+    ${questionView(turn)}
+    <div class="answer" aria-busy=${isRunning}>
+      ${turn.answer === "" ? nothing : answerView(turn)}
+      ${isRunning ? progressView(turn) : nothing}
+      ${endView(turn)}
+      ${isRunning ? nothing : sourcesView(turn)}
+      ${turn.notes.map((note) => html`<p class="note"><span class="codicon codicon-info" aria-hidden="true"></span>${note}</p>`)}
+      ${turn.coverage ? receipt(turn.coverage) : nothing}
+      ${isRunning ? nothing : actionsView(turn)}
+    </div>
+  </article>`;
+}
+
+function questionView({ kind, question, scope }: ChatTurn): TemplateResult {
+  const text = kind === "summarize" ? t("Summarize {0}", question) : question;
+  return html`<div class="question">
+    <h3 class="bubble">${text}</h3>
+    ${
+      kind === "summarize"
+        ? nothing
+        : html`<span class="scope"><span class="codicon codicon-files" aria-hidden="true"></span>${scope}</span>`
+    }
+  </div>`;
+}
+
+function answerView(turn: ChatTurn): TemplateResult {
+  const open = (event: Event) => {
+    const chip = event.target instanceof Element ? event.target.closest("[data-citation]") : null;
+    const index = Number(chip?.getAttribute("data-citation") ?? Number.NaN);
+    if (Number.isInteger(index)) send({ type: "openCitation", turnId: turn.id, index });
+  };
+  const isShort = turn.kind === "ask" && turn.answer.length < 80 && !turn.answer.includes("\n");
+  return html`<div class="markdown ${isShort ? "short" : ""}" @click=${open}>
+    ${unsafeHTML(renderMarkdown(turn.answer, turn.citations))}
+  </div>`;
+}
+
+function progressView({ state, progress }: ChatTurn): TemplateResult {
+  const text =
+    state === "stopping"
+      ? t("Stopping")
+      : progress
+        ? progressText(progress, t)
+        : t("Waiting for the engine");
+  const isMeasured = progress !== undefined && progress.total > 0 && state === "running";
+  return html`<div class="progress">
+    <span class="progress-text"><span class="codicon codicon-loading codicon-modifier-spin" aria-hidden="true"></span>${text}</span>
+    <vscode-progress-bar
+      ?indeterminate=${!isMeasured}
+      .value=${isMeasured ? (100 * progress.done) / progress.total : 0}
+      aria-label=${text}
+    ></vscode-progress-bar>
+  </div>`;
+}
+
+/** How the answer ended, when it did not simply end. */
+function endView({ state, answer, error, found }: ChatTurn): TemplateResult | typeof nothing {
+  if (state === "stopped") {
+    return html`<p class="end stopped">
+      <span class="codicon codicon-debug-stop" aria-hidden="true"></span>
+      ${answer === "" ? t("Stopped.") : t("Stopped: the answer is partial.")}
+    </p>`;
+  }
+  if (state === "done" && found === false) {
+    return html`<p class="end not-found">
+      <span class="codicon codicon-search-stop" aria-hidden="true"></span>
+      ${t("Nothing in the text answers this.")}
+    </p>`;
+  }
+  if (state !== "failed" || !error) return nothing;
+  const { message, action } = error;
+  return html`<div class="end failed" role="alert">
+    <span class="codicon codicon-error" aria-hidden="true"></span>
+    <div>
+      ${answer === "" ? nothing : html`<strong class="partial">${t("Partial answer.")}</strong>`}
+      ${message}
+      ${
+        action
+          ? html`<div><vscode-button secondary @click=${() => send({ type: "action", action })}>${t(ACTION_LABELS[action])}</vscode-button></div>`
+          : nothing
+      }
+    </div>
+  </div>`;
+}
+
+const ACTION_LABELS = {
+  chooseScope: "Choose What to Ask About",
+  chooseModel: "Choose Model",
+  showHistory: "Show Earlier Chats",
+  showCacheStats: "Show Cache Stats",
+  showLog: "Show Log",
+  restartEngine: "Restart Engine",
+  openFolder: "Open Folder",
+  manageTrust: "Manage Trust",
+} as const;
+
+function sourcesView(turn: ChatTurn): TemplateResult | typeof nothing {
+  if (turn.citations.length === 0) return nothing;
+  const numbered = turn.citations.map((citation, index) => ({ citation, index }));
+  const answers = numbered.filter(({ citation }) => citation.origin === "answer");
+  const passages = numbered.filter(({ citation }) => citation.origin === "passage");
+  const cards = (list: typeof numbered) =>
+    html`<ol class="sources">${list.map(({ citation, index }) => sourceView(turn.id, citation, index))}</ol>`;
+  if (answers.length === 0) {
+    const title = turn.kind === "summarize" ? t("Sections") : t("Passages shown to the model");
+    return html`<details class="passages" ?open=${turn.kind === "ask"}><summary><span class="codicon codicon-chevron-right" aria-hidden="true"></span>${title} (${passages.length})</summary>${cards(passages)}</details>`;
+  }
+  return html`${cards(answers)}
+    ${
+      passages.length > 0
+        ? html`<details class="passages"><summary><span class="codicon codicon-chevron-right" aria-hidden="true"></span>${t("Passages shown to the model")} (${passages.length})</summary>${cards(passages)}</details>`
+        : nothing
+    }`;
+}
+
+function sourceView(turnId: string, citation: ChatCitation, index: number): TemplateResult {
+  const { label, startLine, endLine, page, quote, verified } = citation;
+  const slash = label.lastIndexOf("/") + 1;
+  const place = page === undefined ? lines(startLine, endLine) : `${t("page")} ${page}`;
+  const status = verified ? t("Verified") : t("Not verified");
+  const hint = verified
+    ? t("The quote stands in the cited lines, word for word.")
+    : t("The cited lines were read, but the answer's words were not found in them as they stand.");
+  return html`<li>
+    <button
+      type="button"
+      class="source ${verified ? "verified" : "unverified"}"
+      data-citation-card=${index}
+      title=${hint}
+      @click=${() => send({ type: "openCitation", turnId, index })}
+    >
+      <span class="source-head">
+        <span class="number">${index + 1}</span>
+        <span class="file">${label.slice(slash)}</span>
+        <span class="folder">${label.slice(0, slash)}</span>
+        <span class="place">${place}</span>
+        <span class="status"><span class="codicon codicon-${verified ? "pass-filled" : "circle-large-outline"}" aria-hidden="true"></span>${status}</span>
+      </span>
+      ${quote.trim() === "" ? nothing : html`<q class="quote">${quote.trim()}</q>`}
+    </button>
+  </li>`;
+}
+
+function actionsView({ id, answer, stats }: ChatTurn): TemplateResult {
+  const speed = stats
+    ? `${stats.model} · ${stats.decodeTokensPerSecond.toFixed(0)} tokens/s · ${t("first after {0} s", (stats.timeToFirstTokenMs / 1000).toFixed(1))}`
+    : "";
+  return html`<div class="actions">
+    ${
+      answer === ""
+        ? nothing
+        : html`<vscode-toolbar-button icon="copy" label=${t("Copy answer")} title=${t("Copy answer")} @click=${() => send({ type: "copy", turnId: id })}></vscode-toolbar-button>`
+    }
+    <vscode-toolbar-button icon="refresh" label=${t("Ask again")} title=${t("Ask again")} @click=${() => send({ type: "retry", turnId: id })}></vscode-toolbar-button>
+    <button type="button" class="stats" title=${t("Show cache stats")} @click=${() => send({ type: "action", action: "showCacheStats" })}>${speed}</button>
+  </div>`;
+}
