@@ -1,12 +1,11 @@
 // Bundles the four programs into dist/: command line, engine, extension host and webview.
 // Does nothing when dist/ is newer than every source; `--force` builds anyway, `--watch` keeps building.
 
-import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const stamp = join(root, "dist", ".built");
 
 // Bundled CommonJS packages call require(), which ES modules do not have.
 const requireForEsm = {
@@ -21,8 +20,8 @@ const node = {
   external: ["webgpu", "canvas"],
   banner: requireForEsm,
 };
-const programs = [
-  {
+const programs = {
+  node: {
     ...node,
     // Shared chunks, so that the GPU is loaded only by the commands that need it.
     splitting: true,
@@ -34,7 +33,7 @@ const programs = [
       chatTemplateProcess: "src/engine/tokenizer/chatTemplateProcess.ts",
     },
   },
-  {
+  extension: {
     platform: "node",
     format: "cjs",
     target: "node20.19",
@@ -42,7 +41,7 @@ const programs = [
     entryPoints: { extension: "src/extension/extension.ts" },
     outExtension: { ".js": ".cjs" },
   },
-  {
+  webview: {
     platform: "browser",
     format: "esm",
     target: "chrome130",
@@ -50,22 +49,21 @@ const programs = [
     assetNames: "webview/[name]",
     entryPoints: { "webview/main": "src/webview/main.ts" },
   },
-].filter(({ entryPoints }) =>
-  Object.values(entryPoints).every((file) => existsSync(join(root, file))),
-);
+};
 
 /**
- * Build all programs into dist/.
+ * Build programs into dist/; by default all of them.
+ * @param {{ names?: string[], force?: boolean, watch?: boolean }} [options]
  * @returns {Promise<boolean>} whether anything had to be built
  */
-export async function build({ force = false, watch = false } = {}) {
-  if (!force && !watch && isUpToDate()) return false;
+export async function build({ names = Object.keys(programs), force = false, watch = false } = {}) {
+  const stale = names.filter((name) => force || watch || !isUpToDate(name));
+  if (stale.length === 0) return false;
   const { context } = await import("esbuild");
-  rmSync(join(root, "dist", "chunks"), { recursive: true, force: true });
   await Promise.all(
-    programs.map(async (program) => {
+    stale.map(async (name) => {
       const bundler = await context({
-        ...program,
+        ...programs[name],
         absWorkingDir: root,
         outdir: "dist",
         bundle: true,
@@ -74,17 +72,22 @@ export async function build({ force = false, watch = false } = {}) {
       });
       if (watch) return bundler.watch();
       await bundler.rebuild();
-      return bundler.dispose();
+      await bundler.dispose();
+      writeFileSync(stampOf(name), "");
     }),
   );
-  writeFileSync(stamp, "");
   return true;
 }
 
-function isUpToDate() {
-  if (!existsSync(stamp)) return false;
+function isUpToDate(name) {
+  if (!existsSync(stampOf(name))) return false;
+  const builtMs = statSync(stampOf(name)).mtimeMs;
   const inputs = ["src", "scripts/build.mjs", "package-lock.json"];
-  return inputs.every((path) => newest(join(root, path)) < statSync(stamp).mtimeMs);
+  return inputs.every((path) => newest(join(root, path)) < builtMs);
+}
+
+function stampOf(name) {
+  return join(root, "dist", `.built-${name}`);
 }
 
 function newest(path) {

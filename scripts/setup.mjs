@@ -29,11 +29,15 @@ export function requireNode() {
   );
 }
 
-/** The packages of package-lock.json, exactly. Install scripts are not needed and not run. */
-export function installPackages() {
-  if (packagesAreInstalled()) return;
-  say("installing the npm packages of package-lock.json (about a minute)");
-  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+/**
+ * The packages of package-lock.json, exactly; without those for development unless `dev`, which are ten times as large.
+ * Install scripts are not needed and not run.
+ */
+export function installPackages({ dev }) {
+  if (packagesAreInstalled(dev)) return;
+  say(`installing the npm packages of package-lock.json (${dev ? "a minute or two" : "seconds"})`);
+  const omit = dev ? [] : ["--omit=dev"];
+  const args = ["ci", ...omit, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
   const npm = spawnSync("npm", args, {
     cwd: root,
     stdio: ["ignore", 2, 2],
@@ -43,11 +47,15 @@ export function installPackages() {
 }
 
 /** npm records what it installed in node_modules/.package-lock.json, in the lockfile's own form. */
-function packagesAreInstalled() {
+function packagesAreInstalled(dev) {
   const wanted = readLockfile("package-lock.json");
   const installed = readLockfile("node_modules/.package-lock.json");
   return Object.entries(wanted).every(
-    ([path, entry]) => path === "" || entry.optional || installed[path]?.version === entry.version,
+    ([path, entry]) =>
+      path === "" ||
+      entry.optional ||
+      (!dev && (entry.dev || entry.devOptional)) ||
+      installed[path]?.version === entry.version,
   );
 }
 
@@ -56,10 +64,14 @@ function readLockfile(path) {
   return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).packages : {};
 }
 
-/** dist/, from the sources as they are. */
-export async function buildPrograms() {
+/** Programs of dist/ (all by default), from the sources as they are. */
+export async function buildPrograms(names) {
   const { build } = await import("./build.mjs");
-  if (await build()) say("built dist/");
+  try {
+    if (await build({ names })) say("built dist/");
+  } catch {
+    stop("the build failed: see above.");
+  }
 }
 
 /**

@@ -14,8 +14,8 @@ const ownQuestion = "Which library finds the passages?";
 const [path = ".", question = ownQuestion] = process.argv.slice(2);
 
 requireNode();
-installPackages();
-await buildPrograms();
+installPackages({ dev: false });
+await buildPrograms(["node"]);
 installAdapter();
 
 say(`asking about ${path === "." ? "this repository" : path}: ${question}`);

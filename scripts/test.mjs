@@ -20,7 +20,7 @@ const isUnit = process.argv.includes("--unit");
 const mochaArguments = process.argv.slice(2).filter((argument) => argument !== "--unit");
 
 requireNode();
-installPackages();
+installPackages({ dev: true });
 await buildPrograms();
 if (!isUnit) {
   installAdapter();
