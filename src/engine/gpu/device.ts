@@ -70,7 +70,7 @@ export class Gpu {
       encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
       this.device.queue.submit([encoder.finish()]);
       await this.mapped(staging);
-      return staging.getMappedRange().slice(0);
+      return staging.getMappedRange().slice(0, bytes);
     } finally {
       this.buffers.release(staging);
     }
