@@ -1,0 +1,34 @@
+// `lectern ask PATH… -q TEXT`: answer from files, folders or globs, with checked citations.
+
+import { defineCommand } from "../command.ts";
+import { modelOptions, modelSettings, samplingOptions, samplingSettings } from "../options.ts";
+import { requireQuestion } from "../question.ts";
+import { answerText } from "../text.ts";
+
+export const ask = defineCommand({
+  summary:
+    "Answer a question from files, folders or globs, with citations checked against the text.",
+  positionals: { usage: "PATH…", min: 1, max: Number.POSITIVE_INFINITY },
+  options: {
+    question: { type: "string", short: "q", description: "The question. Required." },
+    ...modelOptions,
+    ...samplingOptions,
+  },
+  examples: [
+    'book.txt -q "Who is the narrator?"',
+    'src "docs/**/*.md" -q "Where is the port set?"',
+  ],
+  async run({ values, positionals }, { engine, observer, signal }) {
+    const answer = await engine.ask(
+      {
+        paths: positionals,
+        question: requireQuestion(values.question),
+        ...modelSettings(values),
+        ...samplingSettings(values),
+      },
+      observer,
+      signal,
+    );
+    return { json: answer, text: answerText(answer), status: answer.partial ? 1 : 0 };
+  },
+});

@@ -1,0 +1,156 @@
+// `lectern bench`: prefill and decode speed, measured like llama-bench: fixed token counts at given depths of context.
+
+import type { GenerateRequest, LanguageModel } from "../../engine/languageModel.ts";
+import type { RunStats } from "../../protocol.ts";
+import { defineCommand, UsageError } from "../command.ts";
+import { modelOptions, modelSettings } from "../options.ts";
+
+interface BenchRow {
+  readonly test: string;
+  /** Tokens prefilled or decoded. */
+  readonly tokens: number;
+  /** Tokens already in the context. */
+  readonly depth: number;
+  readonly tokensPerSecond: { readonly median: number; readonly min: number; readonly max: number };
+}
+
+interface Test {
+  readonly kind: "prefill" | "decode";
+  readonly tokens: number;
+  readonly depth: number;
+}
+
+export const bench = defineCommand({
+  summary: "Measure prefill and decode speed: medians over repeats, after one run to warm up.",
+  positionals: { usage: "", min: 0, max: 0 },
+  options: {
+    prefill: { type: "string", value: "N,…", description: "Prompt lengths. Default 512." },
+    decode: { type: "string", value: "N,…", description: "Tokens to decode. Default 128." },
+    depth: { type: "string", value: "N,…", description: "Tokens before them. Default 0." },
+    repeat: { type: "integer", description: "Runs of each test. Default 5." },
+    ...modelOptions,
+  },
+  examples: ["--prefill 512,4096 --decode 128 --depth 0,8192 --repeat 5"],
+  async run({ values }, { engine, observer, signal }) {
+    const depths = counts("depth", values.depth ?? "0", 0);
+    const tests = depths.flatMap((depth): Test[] => [
+      ...counts("prefill", values.prefill ?? "512", 1).map(
+        (tokens) => ({ kind: "prefill", tokens, depth }) as const,
+      ),
+      ...counts("decode", values.decode ?? "128", 1).map(
+        (tokens) => ({ kind: "decode", tokens, depth }) as const,
+      ),
+    ]);
+    const longest = Math.max(...tests.map(({ tokens, depth }) => tokens + depth)) + 1;
+    const settings = { contextLength: longest, ...modelSettings(values) };
+    const repeat = values.repeat ?? 5;
+    const report = await engine.use(settings, { observer, signal }, async ({ model, adapter }) => {
+      const rows: BenchRow[] = [];
+      for (const [i, test] of tests.entries()) {
+        rows.push(await measure(model, test, { repeat, signal }));
+        observer.progress?.({ phase: "decode", done: i + 1, total: tests.length, unit: "parts" });
+      }
+      return { adapter: adapter.name, model: model.name, rows };
+    });
+    return { json: report, text: table(report) };
+  },
+});
+
+/** `512,4096` as numbers of at least `min`. */
+function counts(option: string, list: string, min: number): number[] {
+  return list.split(",").map((text) => {
+    const count = Number(text);
+    if (text.trim() !== "" && Number.isSafeInteger(count) && count >= min) return count;
+    throw new UsageError(`--${option} needs whole numbers of at least ${min}, got "${list}".`);
+  });
+}
+
+async function measure(
+  model: LanguageModel,
+  test: Test,
+  { repeat, signal }: { readonly repeat: number; readonly signal: AbortSignal },
+): Promise<BenchRow> {
+  const run = test.kind === "prefill" ? prefillSpeed : decodeSpeed;
+  await run(model, test, signal);
+  const speeds: number[] = [];
+  for (let i = 0; i < repeat; i++) speeds.push(await run(model, test, signal));
+  speeds.sort((a, b) => a - b);
+  const middle = Math.floor(speeds.length / 2);
+  const median =
+    speeds.length % 2 === 1
+      ? (speeds[middle] ?? 0)
+      : ((speeds[middle - 1] ?? 0) + (speeds[middle] ?? 0)) / 2;
+  return {
+    test: `${test.kind} ${test.tokens}`,
+    tokens: test.tokens,
+    depth: test.depth,
+    tokensPerSecond: { median, min: speeds[0] ?? 0, max: speeds.at(-1) ?? 0 },
+  };
+}
+
+/** Tokens per second from `depth` to the end of the prompt. */
+async function prefillSpeed(
+  model: LanguageModel,
+  test: Test,
+  signal: AbortSignal,
+): Promise<number> {
+  const total = test.depth + test.tokens;
+  let began = { ms: performance.now(), done: 0 };
+  let ended = began;
+  const { prefillTokensPerSecond } = await run(model, {
+    prompt: randomTokens(model, total),
+    maxTokens: 1,
+    signal,
+    onPrefill: (done) => {
+      ended = { ms: performance.now(), done };
+      if (done <= test.depth) began = ended;
+    },
+  });
+  // A whole prompt is timed by the engine itself, submits and readback included.
+  if (test.depth === 0) return prefillTokensPerSecond;
+  return ((ended.done - began.done) / (ended.ms - began.ms)) * 1000;
+}
+
+async function decodeSpeed(model: LanguageModel, test: Test, signal: AbortSignal): Promise<number> {
+  const { decodeTokensPerSecond } = await run(model, {
+    prompt: randomTokens(model, Math.max(1, test.depth)),
+    maxTokens: test.tokens,
+    ignoreEnd: true,
+    signal,
+  });
+  return decodeTokensPerSecond;
+}
+
+async function run(model: LanguageModel, request: GenerateRequest): Promise<RunStats> {
+  const generation = model.generate({ temperature: 0, ...request });
+  for (;;) {
+    const next = await generation.next();
+    if (next.done) return next.value;
+  }
+}
+
+/** Other tokens every time, so that no run finds its prompt in the cache. */
+function randomTokens(model: LanguageModel, count: number): number[] {
+  const { vocabSize } = model.tokenizer;
+  return Array.from({ length: count }, () => Math.floor(Math.random() * vocabSize));
+}
+
+function table(report: {
+  readonly adapter: string;
+  readonly model: string;
+  readonly rows: readonly BenchRow[];
+}): string {
+  const cells = report.rows.map(({ test, depth, tokensPerSecond: { median, min, max } }) =>
+    [test, `${depth}`, median, min, max].map((cell) =>
+      typeof cell === "number" ? cell.toFixed(1) : cell,
+    ),
+  );
+  const all = [["test", "depth", "tokens/s", "min", "max"], ...cells];
+  const widths = (all[0] ?? []).map((_, i) => Math.max(...all.map((row) => row[i]?.length ?? 0)));
+  const lines = all.map((row) =>
+    row
+      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
+      .join("  "),
+  );
+  return [`${report.model} on ${report.adapter}`, ...lines].join("\n");
+}

@@ -1,0 +1,103 @@
+// Options that several commands share, and the settings they become. Ids come from the engine's registries.
+
+import type { ModelSettings, SamplingSettings } from "../protocol.ts";
+import type { Options, Values } from "./command.ts";
+
+const model = "Model and cache";
+const sampling = "Sampling";
+
+/** For every command that runs a model. */
+export const modelOptions = {
+  model: {
+    type: "string",
+    value: "PATH|ID",
+    group: model,
+    description: "A GGUF file, or an id of `lectern models`. Default: the embedded model.",
+  },
+  "context-length": {
+    type: "integer",
+    group: model,
+    description:
+      "Tokens a prompt and its answer may take together. Default: as the model was trained.",
+  },
+  "chunk-length": {
+    type: "integer",
+    group: model,
+    description: "Tokens prefilled at once. Default: by the adapter.",
+  },
+  adapter: {
+    type: "string",
+    value: "NAME",
+    group: model,
+    description: "Part of the name of the GPU adapter to use. Default: the fastest.",
+  },
+} as const satisfies Options;
+
+/** For commands that generate text. */
+export const samplingOptions = {
+  "max-tokens": {
+    type: "integer",
+    group: sampling,
+    description: "Tokens to generate at most.",
+  },
+  temperature: {
+    type: "number",
+    value: "T",
+    group: sampling,
+    description: "0 always takes the likeliest token (default); 1 samples as the model predicts.",
+  },
+  "top-k": { type: "integer", group: sampling, description: "Sample from the N likeliest tokens." },
+  "top-p": {
+    type: "number",
+    value: "P",
+    max: 1,
+    group: sampling,
+    description: "Sample from the likeliest tokens that together have probability P.",
+  },
+  "min-p": {
+    type: "number",
+    value: "P",
+    max: 1,
+    group: sampling,
+    description: "Leave out tokens less likely than P times the likeliest.",
+  },
+  "repetition-penalty": {
+    type: "number",
+    value: "F",
+    group: sampling,
+    description: "Above 1: make tokens that occurred before less likely.",
+  },
+  seed: {
+    type: "integer",
+    min: 0,
+    max: 2 ** 32 - 1,
+    group: sampling,
+    description: "Same seed, same text.",
+  },
+  stop: {
+    type: "string",
+    multiple: true,
+    group: sampling,
+    description: "End where the model writes this text. May be given several times.",
+  },
+} as const satisfies Options;
+
+/** The model settings among a command's values. */
+export function modelSettings(values: Values<typeof modelOptions>): ModelSettings {
+  return pick(values, modelOptions);
+}
+
+/** The sampling settings among a command's values. */
+export function samplingSettings(values: Values<typeof samplingOptions>): SamplingSettings {
+  return pick(values, samplingOptions);
+}
+
+/** Values of `options`, their names in camel case as the protocol has them. */
+function pick(values: Readonly<Record<string, unknown>>, options: Options): object {
+  const given = Object.keys(options).filter((name) => values[name] !== undefined);
+  return Object.fromEntries(given.map((name) => [camelCase(name), values[name]]));
+}
+
+function camelCase(name: string): string {
+  return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,96 @@
+// Results as text for people; `--json` prints the same results for programs.
+
+import type {
+  Answer,
+  Citation,
+  Coverage,
+  Passage,
+  RunStats,
+  Skipped,
+  Summary,
+} from "../protocol.ts";
+
+const shownSkips = 5;
+
+/** The answer, its citations, what was read, and how fast. */
+export function answerText(answer: Answer): string {
+  return paragraphs([
+    answer.answer + (answer.partial ? " [stopped before its end]" : ""),
+    answer.citations.map(citationText).join("\n"),
+    [...(answer.notes ?? []), coverageText(answer.coverage), ...statsText(answer.stats)].join("\n"),
+  ]);
+}
+
+/** The summary, its sections, what was read, and how fast. */
+export function summaryText(summary: Summary): string {
+  const sections = summary.sections.map(
+    ({ title, summary: text, startLine, endLine }) =>
+      `${title} (lines ${startLine}-${endLine})\n${text}`,
+  );
+  const method =
+    summary.method === "extractive"
+      ? "Extractive: sentences of the text, not the model's own."
+      : "";
+  return paragraphs([
+    summary.summary,
+    ...sections,
+    [method, coverageText(summary.coverage), ...statsText(summary.stats)]
+      .filter(Boolean)
+      .join("\n"),
+  ]);
+}
+
+/** `path:10-24` and the passage below it. */
+export function passageText(passage: Passage): string {
+  return `${placeText(passage)} (score ${passage.score.toFixed(2)})\n${passage.text.trimEnd()}`;
+}
+
+/** What was left out, the first few by name; empty when nothing was. */
+export function skippedText(skipped: readonly Skipped[]): string {
+  if (skipped.length === 0) return "";
+  const shown = skipped.slice(0, shownSkips).map(({ path, reason }) => `${path} (${reason})`);
+  const more = skipped.length > shownSkips ? `, and ${skipped.length - shownSkips} more` : "";
+  return `skipped ${shown.join(", ")}${more}`;
+}
+
+function citationText(citation: Citation): string {
+  const mark = citation.verified
+    ? "✓ verified"
+    : citation.origin === "passage"
+      ? "passage"
+      : "✗ not verified";
+  const quote = citation.quote.replace(/\s+/g, " ").trim();
+  const shown = quote.length > 300 ? `${quote.slice(0, 300)}…` : quote;
+  return `  ${mark}  ${placeText(citation)}\n      “${shown}”`;
+}
+
+function placeText({ path, startLine, endLine, page }: Omit<Passage, "score" | "text">): string {
+  const lines = startLine === endLine ? `${startLine}` : `${startLine}-${endLine}`;
+  return `${path}:${lines}${page === undefined ? "" : `, page ${page}`}`;
+}
+
+function coverageText(coverage: Coverage): string {
+  const { tokensTotal, tokensSearched, tokensReread, skipped } = coverage;
+  const parts = [
+    `Searched ${count(tokensSearched)} of ${count(tokensTotal)} tokens`,
+    `read ${count(tokensReread)} again word for word`,
+  ];
+  const left = skippedText(skipped);
+  return `${parts.join(", ")}${left ? `; ${left}` : ""}.`;
+}
+
+function statsText(stats: RunStats | undefined): string[] {
+  if (!stats) return [];
+  const speed = (perSecond: number) => count(Math.round(perSecond));
+  return [
+    `${stats.model} on ${stats.adapter}: ${count(stats.promptTokens)} tokens in at ${speed(stats.prefillTokensPerSecond)}/s, ${count(stats.generatedTokens)} out at ${speed(stats.decodeTokensPerSecond)}/s, first after ${(stats.timeToFirstTokenMs / 1000).toFixed(1)} s.`,
+  ];
+}
+
+function paragraphs(parts: readonly string[]): string {
+  return parts.filter((part) => part !== "").join("\n\n");
+}
+
+function count(value: number): string {
+  return value.toLocaleString("en-US");
+}
