@@ -106,7 +106,10 @@ export class ModelHost {
   }
 
   #closeWhenIdle(): void {
-    if (this.#opened?.model.isLost || this.#isDisposed) return this.#close();
+    if (this.#opened?.model.isLost || this.#isDisposed) {
+      this.#close();
+      return;
+    }
     clearTimeout(this.#idle);
     // A device that nobody uses still holds its memory; loading again is quick.
     this.#idle = setTimeout(() => this.#close(), this.#idleMs);
