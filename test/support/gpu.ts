@@ -2,6 +2,7 @@
 
 import { UserError } from "../../src/engine/errors.ts";
 import { withoutOptionalFeatures } from "../../src/engine/gpu/capabilities.ts";
+import type { CommandList } from "../../src/engine/gpu/commandList.ts";
 import { type Gpu, type GpuOptions, openGpu } from "../../src/engine/gpu/device.ts";
 import { skip } from "./skip.ts";
 
@@ -43,4 +44,11 @@ export async function readFloats(
   count: number,
 ): Promise<Float32Array> {
   return new Float32Array(await gpu.read(buffer, 0, 4 * count));
+}
+
+/** Submit a command list. */
+export function run(gpu: Gpu, commands: CommandList): void {
+  const encoder = gpu.device.createCommandEncoder();
+  commands.encode(encoder);
+  gpu.device.queue.submit([encoder.finish()]);
 }
