@@ -1,0 +1,198 @@
+// Drives a real VS Code: starts the server with the .vsix installed and opens windows in Chromium.
+
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Browser, chromium, type FrameLocator, type Page } from "playwright-core";
+
+export interface ServerPaths {
+  /** Node that runs the server, and the server's entry point. */
+  readonly node: string;
+  readonly entry: string;
+  readonly vsix: string;
+  readonly chromium: string;
+}
+
+export type Settings = Readonly<Record<string, unknown>>;
+
+/** Quiet, trusted, and the same on every run. */
+const SETTINGS: Settings = {
+  "security.workspace.trust.enabled": false,
+  "workbench.startupEditor": "none",
+  "workbench.tips.enabled": false,
+  "workbench.secondarySideBar.defaultVisibility": "hidden",
+  "chat.disableAIFeatures": true,
+  "window.commandCenter": false,
+  "telemetry.telemetryLevel": "off",
+  "extensions.ignoreRecommendations": true,
+  "files.autoSave": "off",
+  "editor.minimap.enabled": false,
+  "git.enabled": false,
+};
+
+export class VsCode {
+  readonly home: string;
+  readonly #port: number;
+  readonly #server: ChildProcess;
+  readonly #browser: Browser;
+
+  static async start(paths: ServerPaths, env: NodeJS.ProcessEnv = {}): Promise<VsCode> {
+    const home = mkdtempSync(join(tmpdir(), "lectern-vscode-"));
+    for (const folder of ["run", "data/User", "extensions"]) {
+      mkdirSync(join(home, folder), { recursive: true, mode: 0o700 });
+    }
+    const folders = [
+      "--user-data-dir",
+      join(home, "data"),
+      "--extensions-dir",
+      join(home, "extensions"),
+    ];
+    execFileSync(paths.node, [paths.entry, "--install-extension", paths.vsix, ...folders], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const port = await freePort();
+    const address = ["--auth", "none", "--bind-addr", `127.0.0.1:${port}`];
+    const quiet = [
+      "--disable-telemetry",
+      "--disable-update-check",
+      "--disable-getting-started-override",
+    ];
+    const server = spawn(paths.node, [paths.entry, ...address, ...folders, ...quiet], {
+      // No PATH and no fallback: what runs must come out of the installed extension.
+      env: {
+        ...cleanEnv(),
+        PATH: "",
+        XDG_RUNTIME_DIR: join(home, "run"),
+        LECTERN_NODE: "bundled",
+        ...env,
+      },
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    await answers(`http://127.0.0.1:${port}/healthz`);
+    const browser = await chromium.launch({
+      executablePath: paths.chromium,
+      args: [
+        "--no-sandbox",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--no-first-run",
+      ],
+    });
+    return new VsCode(home, port, server, browser);
+  }
+
+  private constructor(
+    home: string,
+    port: number,
+    server: ChildProcess,
+    browser: Browser,
+  ) {
+    this.home = home;
+    this.#port = port;
+    this.#server = server;
+    this.#browser = browser;
+  }
+
+  /** Root of the installed extensions. */
+  get extensions(): string {
+    return join(this.home, "extensions");
+  }
+
+  /** Where engines of this server publish themselves. */
+  get runtimeFolder(): string {
+    return join(this.home, "run", "lectern");
+  }
+
+  /** Set the user's settings; they hold for windows opened afterwards. */
+  configure(settings: Settings): void {
+    const file = join(this.home, "data", "User", "settings.json");
+    writeFileSync(file, JSON.stringify({ ...SETTINGS, ...settings }));
+  }
+
+  /** A new window on `folder`, with a browser profile of its own unless `page` is given to reuse. */
+  async open(folder: string, page?: Page): Promise<Window> {
+    const target = page ?? (await this.#newPage());
+    await target.goto(`http://127.0.0.1:${this.#port}/?folder=${encodeURIComponent(folder)}`);
+    await target.locator(".monaco-workbench").waitFor();
+    await target.locator(".statusbar-item").first().waitFor();
+    return new Window(target);
+  }
+
+  async stop(): Promise<void> {
+    await this.#browser.close();
+    const ended = new Promise((resolve) => this.#server.once("exit", resolve));
+    this.#server.kill("SIGTERM");
+    const kill = setTimeout(() => this.#server.kill("SIGKILL"), 3000);
+    await ended;
+    clearTimeout(kill);
+    rmSync(this.home, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  async #newPage(): Promise<Page> {
+    const context = await this.#browser.newContext({ viewport: { width: 1280, height: 840 } });
+    return context.newPage();
+  }
+}
+
+/** One window of VS Code. */
+export class Window {
+  readonly page: Page;
+
+  constructor(page: Page) {
+    this.page = page;
+  }
+
+  /** The chat's page inside its two frames. */
+  get chat(): FrameLocator {
+    return this.page.frameLocator("iframe.webview.ready").frameLocator("#active-frame");
+  }
+
+  /** Run a command of the palette by its full title. */
+  async command(title: string): Promise<void> {
+    await this.page.keyboard.press("F1");
+    const input = this.page.locator(".quick-input-widget input[type=text]");
+    await input.fill(`>${title}`);
+    await this.page.locator(".quick-input-list .monaco-list-row").first().waitFor();
+    await input.press("Enter");
+  }
+
+  /** Ask in the chat view, as a user does. */
+  async ask(question: string): Promise<void> {
+    const input = this.chat.getByRole("textbox", { name: "Question" });
+    await input.fill(question);
+    await input.press("Enter");
+  }
+
+  async close(): Promise<void> {
+    await this.page.context().close();
+  }
+}
+
+/** The environment without switches that would reach VS Code or its extension host. */
+function cleanEnv(): NodeJS.ProcessEnv {
+  const unwanted = /^(VSCODE_|ELECTRON_|NODE_OPTIONS$|NODE_PATH$|PORT$)/;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !unwanted.test(name)));
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (typeof address !== "object" || address === null) throw new Error("No free port was given.");
+  return address.port;
+}
+
+async function answers(url: string): Promise<void> {
+  for (let attempt = 0; attempt < 300; attempt++) {
+    const isThere = await fetch(url).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+    if (isThere) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`The VS Code server did not answer at ${url} within 30 s.`);
+}
