@@ -13,6 +13,8 @@ export const architectures = { llama, qwen2, qwen3, gemma3, phi3 } as const sati
   ModelArchitecture
 >;
 
+export type ArchitectureId = keyof typeof architectures;
+
 /** The architecture a file names. Throws UserError listing the supported ones when it is another. */
 export function architectureOf(metadata: Metadata): ModelArchitecture {
   const id = metadata.string("general.architecture");
