@@ -1,0 +1,113 @@
+// The README's tables, generated from the registries, between `<!-- table: name -->` and `<!-- /table -->`.
+// Rewrite them with `npx tsx test/support/readmeTables.ts`; test/readme.test.ts fails when they are stale.
+
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { commands } from "../../src/cli/commands.ts";
+import { modelOptions, samplingOptions } from "../../src/cli/options.ts";
+import { PROMPT_FORMATS } from "../../src/engine/answer/promptFormats/index.ts";
+import { cacheTypes } from "../../src/engine/cache/types.ts";
+import { documentFormats } from "../../src/engine/documents/index.ts";
+import { architectures } from "../../src/engine/model/architectures/index.ts";
+import { weightFormats } from "../../src/engine/model/weightFormats/index.ts";
+import { PRE_TOKENIZERS } from "../../src/engine/tokenizer/preTokenizers.ts";
+import { repositoryRoot } from "./testData.ts";
+
+const readmePath = join(repositoryRoot, "README.md");
+
+const tables: Readonly<Record<string, () => string>> = {
+  commands: () =>
+    table(
+      ["command", "what it does"],
+      Object.entries(commands).map(([name, { positionals, summary }]) => [
+        code(`${name} ${positionals.usage}`.trim()),
+        summary,
+      ]),
+    ),
+  models: () =>
+    table(
+      ["architecture", "models"],
+      Object.values(architectures).map(({ id, covers }) => [code(id), covers]),
+    ),
+  formats: () =>
+    table(
+      ["what", "which"],
+      [
+        ["weights", names(Object.values(weightFormats).map(({ name }) => name))],
+        ["keys and values in the cache", names(Object.keys(cacheTypes))],
+        ["tokenizers", `SentencePiece; byte-level BPE: ${names(Object.keys(PRE_TOKENIZERS))}`],
+        ["prompts", names(PROMPT_FORMATS.map(({ id }) => id))],
+      ],
+    ),
+  documents: () =>
+    table(
+      ["documents", "file endings"],
+      Object.values(documentFormats).map(({ name, extensions }) => [name, names(extensions)]),
+    ),
+  settings: () =>
+    table(
+      ["option", "meaning"],
+      Object.entries({ ...modelOptions, ...samplingOptions }).map(([name, option]) => [
+        code(`--${name}`),
+        option.description,
+      ]),
+    ),
+};
+
+/** The README with its tables as the registries are now. Throws Error when it names an unknown table. */
+export function withCurrentTables(readme: string): string {
+  return readme.replace(
+    /(<!-- table: (\w+) -->\n)[^]*?(<!-- \/table -->)/g,
+    (_, open: string, name: string, close: string) => {
+      const render = tables[name];
+      if (!render) throw new Error(`README.md asks for the table "${name}", which does not exist.`);
+      return `${open}${render()}\n${close}`;
+    },
+  );
+}
+
+/** The README with its file tree as git has it: each file with the first sentence of its header comment. */
+function withCurrentFiles(readme: string): string {
+  const listed = execFileSync("git", ["ls-files", "src", "kernels", "scripts", "test/bench"], {
+    cwd: repositoryRoot,
+    encoding: "utf8",
+  });
+  const files = listed.split("\n").filter((file) => /\.(ts|mjs|wgsl)$/.test(file));
+  const lines = files.map((file) => `${file}  ${headerOf(file)}`);
+  return readme.replace(
+    /(<!-- files -->\n```\n)[^]*?(```)/,
+    (_, open: string, close: string) => `${open}${lines.join("\n")}\n${close}`,
+  );
+}
+
+function headerOf(file: string): string {
+  const text = readFileSync(join(repositoryRoot, file), "utf8");
+  const comment = text.match(/^(?:#!.*\n)?((?:\/\/.*\n)+)/)?.[1] ?? "";
+  const prose = comment.replace(/^\/\/ ?/gm, "").replaceAll("\n", " ");
+  return prose.match(/^[^]*?[.:](?=\s|$)/)?.[0].replace(/:$/, ".") ?? prose.trim();
+}
+
+/** README.md as it is. */
+export function readReadme(): string {
+  return readFileSync(readmePath, "utf8");
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  const escaped = rows.map((row) => row.map((cell) => cell.replaceAll("|", "\\|")));
+  return [line(head), line(head.map(() => "---")), ...escaped.map(line)].join("\n");
+}
+
+function names(ids: readonly string[]): string {
+  return ids.map(code).join(", ");
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  writeFileSync(readmePath, withCurrentFiles(withCurrentTables(readReadme())));
+}
