@@ -59,7 +59,7 @@ const tables: Readonly<Record<string, () => string>> = {
 /** The README with its tables as the registries are now. Throws Error when it names an unknown table. */
 export function withCurrentTables(readme: string): string {
   return readme.replace(
-    /(<!-- table: (\w+) -->\n)[^]*?(<!-- \/table -->)/g,
+    /(<!-- table: (\w+) -->\n)[\s\S]*?(<!-- \/table -->)/g,
     (_, open: string, name: string, close: string) => {
       const render = tables[name];
       if (!render) throw new Error(`README.md asks for the table "${name}", which does not exist.`);
@@ -77,7 +77,7 @@ function withCurrentFiles(readme: string): string {
   const files = listed.split("\n").filter((file) => /\.(ts|mjs|wgsl)$/.test(file));
   const lines = files.map((file) => `${file}  ${headerOf(file)}`);
   return readme.replace(
-    /(<!-- files -->\n```\n)[^]*?(```)/,
+    /(<!-- files -->\n```\n)[\s\S]*?(```)/,
     (_, open: string, close: string) => `${open}${lines.join("\n")}\n${close}`,
   );
 }
@@ -86,7 +86,7 @@ function headerOf(file: string): string {
   const text = readFileSync(join(repositoryRoot, file), "utf8");
   const comment = text.match(/^(?:#!.*\n)?((?:\/\/.*\n)+)/)?.[1] ?? "";
   const prose = comment.replace(/^\/\/ ?/gm, "").replaceAll("\n", " ");
-  return prose.match(/^[^]*?[.:](?=\s|$)/)?.[0].replace(/:$/, ".") ?? prose.trim();
+  return prose.match(/^[\s\S]*?[.:](?=\s|$)/)?.[0].replace(/:$/, ".") ?? prose.trim();
 }
 
 /** README.md as it is. */
