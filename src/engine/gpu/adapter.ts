@@ -101,7 +101,8 @@ async function windowsSoftwareAdapter(): Promise<FoundAdapter | undefined> {
 async function bundledSoftwareAdapter(
   folders: readonly string[],
 ): Promise<FoundAdapter | undefined> {
-  if (process.platform !== "linux") return undefined;
+  // LECTERN_BUNDLED_DRIVER=0: rather none than a slow one.
+  if (process.platform !== "linux" || process.env.LECTERN_BUNDLED_DRIVER === "0") return undefined;
   const driver = [...folders, ...knownDriverFolders()]
     .map((folder) => join(folder, "vk_swiftshader_icd.json"))
     .find((path) => existsSync(path));
