@@ -1,5 +1,6 @@
 // Bundles the four programs into dist/: command line, engine, extension host and webview.
-// Does nothing when dist/ is newer than every source; `--force` builds anyway, `--watch` keeps building.
+// Names on the command line choose among them; nothing is done when dist/ is newer than every source, unless `--force`.
+// `--watch` keeps building.
 
 import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -100,7 +101,12 @@ function newest(path) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const flags = process.argv.slice(2);
   const began = performance.now();
-  const built = await build({ force: flags.includes("--force"), watch: flags.includes("--watch") });
+  const named = flags.filter((flag) => !flag.startsWith("--"));
+  const built = await build({
+    ...(named.length > 0 && { names: named }),
+    force: flags.includes("--force"),
+    watch: flags.includes("--watch"),
+  });
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   console.error(built ? `Built dist/ in ${seconds} s.` : "dist/ is up to date.");
 }

@@ -1,0 +1,54 @@
+// Runs the built command line as a user does: a process of its own, its output and exit status looked at.
+
+import { spawn, spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { repositoryRoot } from "./testData.ts";
+
+export interface CliResult {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CliOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string;
+  readonly cwd?: string;
+  /** Called with the process, to send it signals. */
+  readonly onStart?: (process: { kill(signal: NodeJS.Signals): boolean }) => void;
+}
+
+/** Build dist/ if sources changed. Call it in a before hook. */
+export function buildCli(): void {
+  const build = spawnSync(process.execPath, ["scripts/build.mjs", "node"], {
+    cwd: repositoryRoot,
+    encoding: "utf8",
+  });
+  if (build.status !== 0) throw new Error(`the build failed: ${build.stderr}`);
+}
+
+/** `lectern ARGS…` */
+export async function lectern(
+  args: readonly string[],
+  { env = {}, input = "", cwd = repositoryRoot, onStart }: CliOptions = {},
+): Promise<CliResult> {
+  const child = spawn(process.execPath, [join(repositoryRoot, "dist/cli.mjs"), ...args], {
+    cwd,
+    env: { ...process.env, ...env },
+  });
+  onStart?.(child);
+  let stdout = "";
+  let stderr = "";
+  child.stdout.on("data", (chunk) => {
+    stdout += String(chunk);
+  });
+  child.stderr.on("data", (chunk) => {
+    stderr += String(chunk);
+  });
+  child.stdin.end(input);
+  const status = await new Promise<number | null>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", resolve);
+  });
+  return { status, stdout, stderr };
+}
