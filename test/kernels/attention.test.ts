@@ -1,0 +1,181 @@
+// The attention kernels against the reference: both of them over the same cache, filled in two passes by cache_store.wgsl.
+
+import type { CacheTypeId } from "../../src/engine/cache/types.ts";
+import { rowBytes } from "../../src/engine/cache/types.ts";
+import { BufferUsage } from "../../src/engine/gpu/bufferUsage.ts";
+import { CommandList } from "../../src/engine/gpu/commandList.ts";
+import type { Gpu } from "../../src/engine/gpu/device.ts";
+import {
+  type Attention,
+  type AttentionBuffers,
+  type AttentionShape,
+  createAttention,
+} from "../../src/engine/model/operations/attention.ts";
+import { qkvSize } from "../../src/engine/model/operations/rope.ts";
+import { createStepBuffer, writeStep } from "../../src/engine/model/step.ts";
+import { attention as referenceAttention } from "../reference/operations.ts";
+import { assertClose } from "../support/close.ts";
+import { describeOnGpu, readFloats, run, uploadFloats } from "../support/gpu.ts";
+import { randomFloats } from "../support/random.ts";
+
+interface Case {
+  readonly headDim: number;
+  readonly groupSize: number;
+  /** Tokens in the cache before the pass, and in the pass. */
+  readonly before: number;
+  readonly tokens: number;
+  readonly window?: number;
+  readonly type?: CacheTypeId;
+  /** Multiplies the queries: large scores need the safe softmax. */
+  readonly sharpness?: number;
+}
+
+const NUM_KV_HEADS = 2;
+
+describeOnGpu("attention", (gpu) => {
+  const cases: Case[] = [
+    { headDim: 8, groupSize: 2, before: 0, tokens: 1 },
+    { headDim: 8, groupSize: 2, before: 31, tokens: 33 },
+    { headDim: 64, groupSize: 1, before: 0, tokens: 31 },
+    { headDim: 64, groupSize: 2, before: 32, tokens: 65, type: "f16" },
+    { headDim: 64, groupSize: 2, before: 300, tokens: 3, window: 40 },
+    { headDim: 64, groupSize: 4, before: 10, tokens: 70, window: 17 },
+    { headDim: 64, groupSize: 2, before: 5, tokens: 40, sharpness: 2000 },
+    { headDim: 80, groupSize: 1, before: 3, tokens: 18 },
+    { headDim: 96, groupSize: 8, before: 15, tokens: 17 },
+    { headDim: 128, groupSize: 8, before: 700, tokens: 2, type: "f16" },
+    { headDim: 256, groupSize: 4, before: 8, tokens: 9, type: "f16" },
+  ];
+  for (const test of cases) {
+    it(`prefills ${describeCase(test)}`, async () => {
+      const { attention, buffers, expected } = await setUp(gpu(), test);
+      const commands = new CommandList();
+      attention.encodePrefill(commands, buffers, test.tokens);
+      run(gpu(), commands);
+      const actual = await readFloats(gpu(), buffers.output, expected.length);
+      assertClose(actual, expected, toleranceOf(test));
+    });
+  }
+  for (const test of cases.map((each) => ({
+    ...each,
+    before: each.before + each.tokens,
+    tokens: 1,
+  }))) {
+    it(`decodes ${describeCase(test)}`, async () => {
+      const { attention, buffers, expected } = await setUp(gpu(), test);
+      const commands = new CommandList();
+      attention.encodeDecode(commands, buffers, test.before + 1);
+      run(gpu(), commands);
+      const actual = await readFloats(gpu(), buffers.output, expected.length);
+      assertClose(actual, expected, toleranceOf(test));
+    });
+  }
+});
+
+function describeCase({
+  tokens,
+  before,
+  groupSize,
+  headDim,
+  window,
+  type,
+  sharpness,
+}: Case): string {
+  return [
+    `${tokens} after ${before}, group of ${groupSize}, head of ${headDim}`,
+    window ? `window ${window}` : "",
+    type ?? "f32",
+    sharpness ? "large scores" : "",
+  ]
+    .filter((word) => word !== "")
+    .join(", ");
+}
+
+function toleranceOf({ type, sharpness }: Case): number {
+  if (sharpness !== undefined) return 2e-3;
+  return type === "f16" ? 1e-3 : 2e-5;
+}
+
+/** A cache of `before` random tokens, and `tokens` more in a pass that was stored. */
+async function setUp(
+  gpu: Gpu,
+  test: Case,
+): Promise<{ attention: Attention; buffers: AttentionBuffers; expected: Float32Array }> {
+  const { headDim, groupSize, before, tokens, window = 0, type = "f32", sharpness = 1 } = test;
+  const shape: AttentionShape = {
+    numHeads: groupSize * NUM_KV_HEADS,
+    numKvHeads: NUM_KV_HEADS,
+    headDim,
+    scale: 1 / Math.sqrt(headDim),
+    window,
+    keyType: type,
+    valueType: type,
+  };
+  const length = before + tokens;
+  const capacity = length + 5;
+  const rowSize = qkvSize(shape);
+  const qkv = randomFloats(length * rowSize, headDim + length);
+  const queryValues = shape.numHeads * headDim;
+  for (let i = 0; i < qkv.length; i++)
+    if (i % rowSize < queryValues) qkv[i] = (qkv[i] ?? 0) * sharpness;
+
+  const attention = await createAttention(gpu, shape);
+  const partial = attention.partialBytes(length);
+  const cacheBytes = NUM_KV_HEADS * capacity * rowBytes(type, headDim);
+  const allocate = (bytes: number): GPUBuffer => gpu.buffers.allocate({ purpose: "cache", bytes });
+  // Slots behind the end are never empty in real use: NaN there must not reach the output.
+  const garbage = new Uint32Array(cacheBytes / 4).fill(0x7fc07fc0);
+  const common = {
+    cache: {
+      keys: gpu.buffers.upload("cache", garbage),
+      values: gpu.buffers.upload("cache", garbage),
+      capacity: gpu.buffers.upload("parameters", Uint32Array.of(capacity), {
+        usage: BufferUsage.UNIFORM | BufferUsage.COPY_DST,
+      }),
+    },
+    output: allocate(4 * tokens * queryValues),
+    partial: allocate(partial.partial),
+    statistics: allocate(partial.statistics),
+  };
+  const store = (first: number, count: number): AttentionBuffers => {
+    const step = createStepBuffer(gpu);
+    writeStep(gpu, step, { numTokens: count, firstPosition: first, firstSlot: first });
+    const rows = qkv.subarray(first * rowSize, (first + count) * rowSize);
+    const buffers = { ...common, qkv: uploadFloats(gpu, rows), step };
+    const commands = new CommandList();
+    attention.encodeStore(commands, buffers, count);
+    run(gpu, commands);
+    return buffers;
+  };
+  if (before > 0) store(0, before);
+  const buffers = store(before, tokens);
+  return { attention, buffers, expected: expectedOutput(qkv, shape, length, tokens) };
+}
+
+function expectedOutput(
+  qkv: Float32Array,
+  shape: AttentionShape,
+  length: number,
+  tokens: number,
+): Float32Array {
+  const { numHeads, numKvHeads, headDim } = shape;
+  const rowSize = qkvSize(shape);
+  const headRows = (head: number): Float32Array =>
+    Float32Array.from(
+      { length: length * headDim },
+      (_, i) => qkv[Math.floor(i / headDim) * rowSize + head * headDim + (i % headDim)] ?? 0,
+    );
+  const join = (first: number): Float32Array => {
+    const joined = new Float32Array(numKvHeads * length * headDim);
+    for (let head = 0; head < numKvHeads; head++)
+      joined.set(headRows(first + head), head * length * headDim);
+    return joined;
+  };
+  const queries = new Float32Array(tokens * numHeads * headDim);
+  for (let token = 0; token < tokens; token++) {
+    const row = (length - tokens + token) * rowSize;
+    queries.set(qkv.subarray(row, row + numHeads * headDim), token * numHeads * headDim);
+  }
+  const [keys, values] = [join(numHeads), join(numHeads + numKvHeads)];
+  return referenceAttention({ ...shape, queries, keys, values, length });
+}

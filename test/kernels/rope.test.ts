@@ -1,0 +1,57 @@
+// rope.wgsl against the reference: pairings, partial rotation, QK-norm, and positions far beyond f32's reach for angles.
+
+import { CommandList } from "../../src/engine/gpu/commandList.ts";
+import { createRope, packFrequencies, qkvSize } from "../../src/engine/model/operations/rope.ts";
+import { createStepBuffer, writeStep } from "../../src/engine/model/step.ts";
+import { ropeHeads } from "../reference/operations.ts";
+import { assertClose } from "../support/close.ts";
+import { describeOnGpu, readFloats, run, uploadFloats } from "../support/gpu.ts";
+import { randomFloats } from "../support/random.ts";
+
+describeOnGpu("rope", (gpu) => {
+  const cases = [
+    { headDim: 8, ropeDim: 8, firstPosition: 0 },
+    { headDim: 64, ropeDim: 64, firstPosition: 1000 },
+    { headDim: 96, ropeDim: 72, firstPosition: 5 },
+    { headDim: 128, ropeDim: 128, firstPosition: 1_000_003 },
+    { headDim: 256, ropeDim: 256, firstPosition: 131_072 },
+  ];
+  for (const { headDim, ropeDim, firstPosition } of cases) {
+    for (const pairing of ["interleaved", "half"] as const) {
+      for (const hasQkNorm of [false, true]) {
+        it(`rotates ${pairing} pairs, ${ropeDim} of ${headDim}${hasQkNorm ? ", normed" : ""}`, async () => {
+          const heads = { numHeads: 3, numKvHeads: 1, headDim };
+          const tokens = 5;
+          const attentionFactor = 1.25;
+          const qkv = randomFloats(tokens * qkvSize(heads), 1);
+          const norms = randomFloats(2 * headDim, 2);
+          const invFreq = Float64Array.from(
+            { length: ropeDim / 2 },
+            (_, pair) => 10_000 ** ((-2 * pair) / ropeDim),
+          );
+          const shape = { ...heads, ropeDim, pairing, attentionFactor, hasQkNorm, epsilon: 1e-6 };
+          const rope = await createRope(gpu(), shape);
+          const buffers = {
+            frequencies: gpu().buffers.upload("parameters", packFrequencies(invFreq)),
+            norms: uploadFloats(gpu(), norms),
+            qkv: uploadFloats(gpu(), qkv),
+            step: createStepBuffer(gpu()),
+          };
+          writeStep(gpu(), buffers.step, { numTokens: tokens, firstPosition, firstSlot: 0 });
+          const commands = new CommandList();
+          rope(commands, buffers, tokens);
+          run(gpu(), commands);
+          const [q, k] = [norms.subarray(0, headDim), norms.subarray(headDim)];
+          const expected = ropeHeads(qkv, {
+            ...heads,
+            table: { invFreq, attentionFactor },
+            pairing,
+            firstPosition,
+            ...(hasQkNorm ? { norms: { q, k, epsilon: 1e-6 } } : {}),
+          });
+          assertClose(await readFloats(gpu(), buffers.qkv, qkv.length), expected, 2e-5);
+        });
+      }
+    }
+  }
+});
