@@ -1,5 +1,6 @@
 // Options that several commands share, and the settings they become. Ids come from the engine's registries.
 
+import { settingChoices } from "../engine/modelSettings.ts";
 import type { ModelSettings, SamplingSettings } from "../protocol.ts";
 import type { Options, Values } from "./command.ts";
 
@@ -24,6 +25,48 @@ export const modelOptions = {
     type: "integer",
     group: model,
     description: "Tokens prefilled at once. Default: by the adapter.",
+  },
+  "cache-policy": {
+    type: "string",
+    value: "ID",
+    ids: settingChoices.cachePolicy,
+    group: model,
+    description: "Which tokens stay in the cache.",
+  },
+  "cache-type-k": {
+    type: "string",
+    value: "ID",
+    ids: settingChoices.cacheTypeK,
+    group: model,
+    description: "How keys are stored in the cache. Default f16.",
+  },
+  "cache-type-v": {
+    type: "string",
+    value: "ID",
+    ids: settingChoices.cacheTypeV,
+    group: model,
+    description: "How values are stored in the cache. Default f16.",
+  },
+  "rope-scaling": {
+    type: "string",
+    value: "ID",
+    ids: settingChoices.ropeScaling,
+    group: model,
+    description: "How positions are stretched beyond the trained length. auto: as the file says.",
+  },
+  "position-scheme": {
+    type: "string",
+    value: "ID",
+    ids: settingChoices.positionScheme,
+    group: model,
+    description: "Which position a cached token has.",
+  },
+  "prefill-sparsity": {
+    type: "string",
+    value: "ID",
+    ids: settingChoices.prefillSparsity,
+    group: model,
+    description: "Which blocks of attention prefill computes.",
   },
   adapter: {
     type: "string",

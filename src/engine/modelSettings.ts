@@ -1,0 +1,52 @@
+// Picks the settings of a model out of an operation's parameters, and refuses those that this version lacks.
+
+import type { ModelSettings } from "../protocol.ts";
+import { cacheTypes } from "./cache/types.ts";
+import { UserError } from "./errors.ts";
+
+/** What each setting may be: any value, or an id of a registry; `undefined` where the feature does not exist. */
+export const settingChoices = {
+  model: "any",
+  contextLength: "any",
+  chunkLength: "any",
+  adapter: "any",
+  cacheTypeK: Object.keys(cacheTypes),
+  cacheTypeV: Object.keys(cacheTypes),
+  cachePolicy: ["full"],
+  cacheBudget: undefined,
+  cacheSinks: undefined,
+  cacheRecent: undefined,
+  cacheRecall: undefined,
+  cacheDir: undefined,
+  ropeScaling: ["auto"],
+  ropeFactor: undefined,
+  positionScheme: ["original"],
+  prefillSparsity: ["dense"],
+} as const satisfies Record<keyof ModelSettings, "any" | readonly string[] | undefined>;
+
+/**
+ * The settings among `params`.
+ * @throws UserError for one that does not exist in this version, naming those that do
+ */
+export function modelSettings(params: ModelSettings): ModelSettings {
+  const given = Object.entries(settingChoices).flatMap(([name, allowed]) => {
+    // Every name is a key of ModelSettings.
+    const value = params[name as keyof ModelSettings];
+    if (value === undefined || value === null || value === "") return [];
+    check(name, value, allowed);
+    return [[name, value] as const];
+  });
+  return Object.fromEntries(given);
+}
+
+function check(
+  name: string,
+  value: string | number,
+  allowed: "any" | readonly string[] | undefined,
+): void {
+  if (allowed === "any" || allowed?.includes(String(value))) return;
+  const choice = allowed
+    ? `choose ${allowed.join(" or ")}.`
+    : "leave it out, this version does not have it.";
+  throw new UserError(`The setting ${name} cannot be "${value}": ${choice}`);
+}
