@@ -34,7 +34,6 @@ export class CacheStatsView {
       ViewColumn.Active,
       { localResourceRoots: [media] },
     );
-    panel.iconPath = Uri.joinPath(media, "icon.svg");
     panel.onDidDispose(() => {
       this.#panel = undefined;
     });

@@ -35,7 +35,7 @@ export class Composer extends LitElement {
 
   override render() {
     const { scope, model, hasScope, isTrusted } = this.surroundings;
-    const icon = scope.kind === "workspace" ? "root-folder" : "file";
+    const icon = scope.kind === "workspace" ? "folder" : "file";
     return html`<form class="composer" @submit=${this.#submit}>
       <textarea
         rows="1"

@@ -19,6 +19,8 @@ const ALLOWED = {
   ],
   ALLOWED_ATTR: ["href", "title", "class", "start", "data-citation", "aria-label", "type"],
   ALLOWED_URI_REGEXP: /^https?:/i,
+  // DOMPurify holds every other attribute's value against the pattern of URIs.
+  ADD_URI_SAFE_ATTR: ["data-citation", "start", "type", "aria-label"],
   ALLOW_DATA_ATTR: false,
 };
 

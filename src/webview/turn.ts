@@ -147,7 +147,7 @@ function sourceView(turnId: string, citation: ChatCitation, index: number): Temp
         <span class="file">${label.slice(slash)}</span>
         <span class="folder">${label.slice(0, slash)}</span>
         <span class="place">${place}</span>
-        <span class="status"><span class="codicon codicon-${verified ? "pass-filled" : "circle-large-outline"}" aria-hidden="true"></span>${status}</span>
+        <span class="status"><span class="codicon codicon-${verified ? "pass-filled" : "circle-large-outline"}" aria-hidden="true"></span><span class="status-text">${status}</span></span>
       </span>
       ${quote.trim() === "" ? nothing : html`<q class="quote">${quote.trim()}</q>`}
     </button>
@@ -156,8 +156,11 @@ function sourceView(turnId: string, citation: ChatCitation, index: number): Temp
 
 function actionsView({ id, answer, stats }: ChatTurn): TemplateResult {
   const speed = stats
-    ? `${stats.model} · ${stats.decodeTokensPerSecond.toFixed(0)} tokens/s · ${t("first after {0} s", (stats.timeToFirstTokenMs / 1000).toFixed(1))}`
+    ? `${stats.decodeTokensPerSecond.toFixed(0)} ${t("tokens/s")} · ${(stats.timeToFirstTokenMs / 1000).toFixed(1)} s`
     : "";
+  const hint = stats
+    ? t("{0} on {1}: speed, and time to the first token", stats.model, stats.adapter)
+    : t("Show cache stats");
   return html`<div class="actions">
     ${
       answer === ""
@@ -165,6 +168,6 @@ function actionsView({ id, answer, stats }: ChatTurn): TemplateResult {
         : html`<vscode-toolbar-button icon="copy" label=${t("Copy answer")} title=${t("Copy answer")} @click=${() => send({ type: "copy", turnId: id })}></vscode-toolbar-button>`
     }
     <vscode-toolbar-button icon="refresh" label=${t("Ask again")} title=${t("Ask again")} @click=${() => send({ type: "retry", turnId: id })}></vscode-toolbar-button>
-    <button type="button" class="stats" title=${t("Show cache stats")} @click=${() => send({ type: "action", action: "showCacheStats" })}>${speed}</button>
+    <button type="button" class="stats" title=${hint} @click=${() => send({ type: "action", action: "showCacheStats" })}>${speed}</button>
   </div>`;
 }

@@ -116,7 +116,8 @@ export class VsCode {
     const target = page ?? (await this.#newPage());
     await target.goto(`http://127.0.0.1:${this.#port}/?folder=${encodeURIComponent(folder)}`);
     await target.locator(".monaco-workbench").waitFor();
-    await target.locator(".statusbar-item").first().waitFor();
+    // The palette lists the commands known when it opens: wait until this extension's are.
+    await target.locator('.activitybar a[aria-label="Lectern"]').waitFor();
     return new Window(target);
   }
 
@@ -152,10 +153,10 @@ export class Window {
   /** Run a command of the palette by its full title. */
   async command(title: string): Promise<void> {
     await this.page.keyboard.press("F1");
-    const input = this.page.locator(".quick-input-widget input[type=text]");
-    await input.fill(`>${title}`);
-    await this.page.locator(".quick-input-list .monaco-list-row").first().waitFor();
-    await input.press("Enter");
+    await this.page.locator(".quick-input-widget input[type=text]").fill(`>${title}`);
+    // The list still shows what matched before for a moment: only the row with this title counts.
+    const rows = this.page.locator(".quick-input-list .monaco-list-row");
+    await rows.filter({ hasText: title }).first().click();
   }
 
   /** Ask in the chat view, as a user does. */
