@@ -175,10 +175,8 @@ function attend(
         scores.push(dot(query, at(at(keys, t), kvHead)) * config.attentionScale);
       softmax(scores).forEach((weight, i) => {
         const value = at(at(values, first + i), kvHead);
-        for (let d = 0; d < headDim; d++) {
-          const slot = head * headDim + d;
-          joined[slot] = at(joined, slot) + weight * at(value, d);
-        }
+        // In bounds by the loop, and the innermost one of long prompts.
+        for (let d = 0; d < headDim; d++) joined[head * headDim + d]! += weight * value[d]!;
       });
     }
     const output = multiply(outputWeight, joined);

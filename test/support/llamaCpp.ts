@@ -1,13 +1,14 @@
 // llama.cpp on the CPU through node-llama-cpp: the reference that computes the same files independently.
 
 import type { Llama, LlamaModel, Token } from "node-llama-cpp";
-import { getLlama, LlamaLogLevel } from "node-llama-cpp";
+import { getLlama, LlamaLogLevel, NoBinaryFoundError } from "node-llama-cpp";
+import { skip } from "./skip.ts";
 
 const THREADS = 2;
 
 export interface LlamaCppScores {
-  /** ln p(tokens[i + 1] | tokens[0..i]), length tokens.length − 1. */
-  readonly logProbabilities: Float64Array;
+  /** −ln p(tokens[i + 1] | tokens[0..i]), length tokens.length − 1. */
+  readonly nll: Float64Array;
   /** The likeliest token after tokens[0..i], length tokens.length. */
   readonly greedy: number[];
 }
@@ -19,18 +20,34 @@ export interface LlamaCppOptions {
   readonly batchSize?: number;
 }
 
-/** A llama.cpp without a GPU and without its log. Dispose of it after the tests. */
-export async function openLlamaCpp(): Promise<Llama> {
-  return getLlama({
-    gpu: false,
-    build: "never",
-    maxThreads: THREADS,
-    logLevel: LlamaLogLevel.error,
-    skipDownload: true,
+/**
+ * Inside a `describe`: open llama.cpp, without a GPU and without its log, before its tests and close it behind them.
+ * Skips where npm has no prebuilt one for this platform. Call the result within a test.
+ */
+export function useLlamaCpp(): () => Llama {
+  let llama: Llama | undefined;
+  before(async function () {
+    try {
+      llama = await getLlama({
+        gpu: false,
+        build: "never",
+        maxThreads: THREADS,
+        logLevel: LlamaLogLevel.error,
+        skipDownload: true,
+      });
+    } catch (error) {
+      if (error instanceof NoBinaryFoundError) skip(this, "no llama.cpp for this platform");
+      throw error;
+    }
   });
+  after(() => llama?.dispose());
+  return () => {
+    if (llama === undefined) throw new Error("llama.cpp opens in a before hook: use it in a test");
+    return llama;
+  };
 }
 
-/** Teacher-forced log-probabilities of `tokens` under the model at `path`. */
+/** Teacher-forced negative log-likelihoods of `tokens` under the model at `path`. */
 export async function scoreWithLlamaCpp(
   llama: Llama,
   path: string,
@@ -73,7 +90,7 @@ async function score(
         },
       ]),
     );
-    const logProbabilities = new Float64Array(tokens.length - 1);
+    const nll = new Float64Array(tokens.length - 1);
     const greedy: number[] = [];
     results.forEach((result, i) => {
       const logits = result?.next.logits;
@@ -89,9 +106,9 @@ async function score(
       )
         throw new Error(`llama.cpp gave no logits at ${i}`);
       greedy.push(likeliest);
-      if (i < logProbabilities.length) logProbabilities[i] = target - max - Math.log(total);
+      if (i < nll.length) nll[i] = max + Math.log(total) - target;
     });
-    return { logProbabilities, greedy };
+    return { nll, greedy };
   } finally {
     await context.dispose();
   }

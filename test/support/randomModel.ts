@@ -23,6 +23,8 @@ export interface RandomModel {
   readonly ropeScaling?: "linear" | "yarn" | "llama3" | "longrope";
   /** Tokens; gemma3's local layers, or all layers of llama and phi3. */
   readonly slidingWindow?: number;
+  /** Biases on q, k, v and the attention output, where the architecture has them optionally (llama). */
+  readonly hasAttentionBiases?: boolean;
   /** Rotated dimensions, where the architecture allows fewer than the head has. */
   readonly ropeDimension?: number;
 }
@@ -43,7 +45,7 @@ const FIRST_ORDINARY_TOKEN = 3;
 /** Spread of q·k·scale, so that softmax prefers some tokens. */
 const SCORE_SPREAD = 1;
 /** Spread of the logits, for an entropy below half of ln V, by the length of the format's blocks. */
-const LOGIT_SPREAD = { short: 3.2, long: 2.75 };
+const LOGIT_SPREAD = { short: 3.2, long: 2.85 };
 /** With a tied output a token's own logit stands out by this much; it alone brings the entropy down. */
 const TIED_OWN_LOGIT = 11;
 /** Larger than what the blocks add: llama.cpp rounds activations to 8 bits, and each block passes its error on. */
@@ -71,13 +73,15 @@ export async function writeRandomModel(path: string, model: RandomModel): Promis
 
 function shapeOf({ architecture, format, shape }: RandomModel): ModelShape {
   const isLongBlock = hasLongBlocks(format);
+  const hasNarrowHeads = architecture === "qwen2" || architecture === "phi3";
   return {
     hiddenSize: isLongBlock ? 256 : 128,
     intermediateSize: isLongBlock ? 256 : 192,
     // Gemma's sixth layer is its first global one.
     numLayers: architecture === "gemma3" ? 6 : 2,
-    // The heads together are wider than the hidden state, so that no code may take one for the other.
-    numHeads: architecture === "qwen2" ? 4 : isLongBlock ? 8 : 6,
+    // The heads together are wider than the hidden state, so that no code may take one for the other;
+    // llama.cpp wants them equal in two architectures.
+    numHeads: hasNarrowHeads ? 4 : isLongBlock ? 8 : 6,
     numKvHeads: 2,
     headDim: isLongBlock ? 64 : 32,
     contextLength: 4096,
@@ -178,7 +182,12 @@ function buildTensors(model: RandomModel, shape: ModelShape): WritableTensor[] {
     for (const role of layerWeightShapes(config).keys()) place(role, layer);
 
   const tensors = [...parts].map(([name, { cols, rows, values }]): WritableTensor => {
-    const joined = Float32Array.from(values.flatMap((part) => [...part]));
+    const joined = new Float32Array(rows * cols);
+    let filled = 0;
+    for (const part of values) {
+      joined.set(part, filled);
+      filled += part.length;
+    }
     const isVector = rows === 1;
     // As published quantised files do, the output keeps more bits than the layers.
     const isFineOutput = name === "output.weight" && weightFormats[model.format].blockSize > 1;
@@ -205,8 +214,8 @@ function configOf(model: RandomModel, shape: ModelShape): DecoderConfig {
     activation: architecture === "gemma3" ? "gelu" : "silu",
     attentionScale: 1 / Math.sqrt(shape.headDim),
     embeddingScale: architecture === "gemma3" ? Math.sqrt(shape.hiddenSize) : 1,
-    hasQkvBias: architecture === "qwen2",
-    hasOutputBias: false,
+    hasQkvBias: architecture === "qwen2" || model.hasAttentionBiases === true,
+    hasOutputBias: model.hasAttentionBiases === true,
     hasQkNorm: architecture === "qwen3" || architecture === "gemma3",
     hasPostNorms: architecture === "gemma3",
     tiedOutput: model.tiedOutput ?? false,

@@ -4,7 +4,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { UserError } from "../errors.ts";
 import type { GgufContents, WritableTensor, WritableValue } from "../model/ggufWriter.ts";
-import { type EncodedType, encodeWeights } from "./encodeWeights.ts";
+import { type EncodedType, weightEncoders } from "./encodeWeights.ts";
 
 const MAGIC_V1 = 0x616b3432; // "ak42"
 const HEADER_BYTES = { 0: 28, 1: 256 } as const;
@@ -192,7 +192,7 @@ function writable(
           throw new UserError(
             `${path} holds ${values[bad]} in ${name}: export the checkpoint again.`,
           );
-        yield encodeWeights(values, type);
+        yield weightEncoders[type](values);
       }
     },
   };
