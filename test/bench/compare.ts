@@ -4,8 +4,8 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { getLlama, LlamaLogLevel } from "node-llama-cpp";
 import { embeddedModelPath } from "../../src/engine/resources.ts";
-import { openLlamaCpp } from "../support/llamaCpp.ts";
 import { repositoryRoot } from "../support/testData.ts";
 import { llamaCppSpeed } from "./llamaCppSpeed.ts";
 
@@ -30,7 +30,13 @@ const { values } = parseArgs({
 });
 
 const lectern = runLectern();
-const llama = await openLlamaCpp();
+const llama = await getLlama({
+  gpu: false,
+  build: "never",
+  maxThreads: threads,
+  logLevel: LlamaLogLevel.error,
+  skipDownload: true,
+});
 const model = await llama.loadModel({ modelPath: values.model, gpuLayers: 0 });
 const rows: (Row & { readonly llamaCpp: number; readonly ratio: number })[] = [];
 for (const row of lectern.rows) {
