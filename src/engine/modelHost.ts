@@ -1,6 +1,6 @@
 // Keeps the one loaded model: opened on first use, anew when the settings change or the device was lost, closed when idle.
 
-import type { AdapterInfo, ModelInfo, ModelSettings, Observer } from "../protocol.ts";
+import type { AdapterInfo, EngineStatus, ModelInfo, ModelSettings, Observer } from "../protocol.ts";
 import { throwIfStopped } from "./errors.ts";
 import type { LanguageModel } from "./languageModel.ts";
 
@@ -29,6 +29,7 @@ export class ModelHost {
   readonly #idleMs: number;
   #opened: { readonly key: string; readonly model: OpenModel } | undefined;
   #idle: NodeJS.Timeout | undefined;
+  #status: EngineStatus = { state: "idle" };
   /** Settles when the work before has ended: one model runs one thing at a time. */
   #turn: Promise<void> = Promise.resolve();
   #isDisposed = false;
@@ -36,6 +37,10 @@ export class ModelHost {
   constructor(open: ModelOpener, idleMs: number) {
     this.#open = open;
     this.#idleMs = idleMs;
+  }
+
+  get status(): EngineStatus {
+    return this.#status;
   }
 
   /** The model that is open now, if any. */
@@ -78,6 +83,7 @@ export class ModelHost {
         return await work(await this.#ensureOpen(settings, { observer, signal }), watched);
       }
     } finally {
+      this.#status = { state: "idle" };
       this.#closeWhenIdle();
       end();
     }
@@ -93,10 +99,15 @@ export class ModelHost {
   async #ensureOpen(settings: ModelSettings, work: Work): Promise<OpenModel> {
     throwIfStopped(work.signal);
     const key = JSON.stringify(Object.entries(settings).sort());
-    if (this.#opened?.key === key && !this.#opened.model.isLost) return this.#opened.model;
+    if (this.#opened?.key === key && !this.#opened.model.isLost) {
+      this.#status = { state: "busy", activity: "Running" };
+      return this.#opened.model;
+    }
     this.#close();
+    this.#status = { state: "loading", model: settings.model ?? "the embedded model" };
     const model = await this.#open(settings, work);
     this.#opened = { key, model };
+    this.#status = { state: "busy", activity: "Running" };
     return model;
   }
 
