@@ -1,4 +1,4 @@
-// Sums of four values over a workgroup with subgroups. Every invocation must call it, once; all get the result.
+// Sums of four values over a workgroup of several subgroups. Every invocation must call it, once; all get the result.
 enable subgroups;
 
 // Subgroups hold at least 4 invocations.
@@ -14,13 +14,13 @@ struct Invocation {
 
 fn workgroup_sum4(values: vec4<f32>, invocation: Invocation) -> vec4<f32> {
   let partial = subgroupAdd(values);
-  if (WORKGROUP_SIZE <= invocation.subgroup_size) { return partial; }
   if (invocation.lane == 0u) {
     sum_scratch[invocation.local_index / invocation.subgroup_size] = partial;
   }
   workgroupBarrier();
   var total = vec4(0.0);
-  for (var i = 0u; i < WORKGROUP_SIZE / invocation.subgroup_size; i++) {
+  let num_subgroups = (WORKGROUP_SIZE + invocation.subgroup_size - 1u) / invocation.subgroup_size;
+  for (var i = 0u; i < num_subgroups; i++) {
     total += sum_scratch[i];
   }
   return total;

@@ -6,14 +6,18 @@ import type { Capabilities } from "../../src/engine/gpu/capabilities.ts";
 import type { KernelSource } from "../../src/engine/gpu/linkKernel.ts";
 import { attentionSources } from "../../src/engine/model/operations/attention.ts";
 import { gatedMlpSource } from "../../src/engine/model/operations/gatedMlp.ts";
+import { linearSources } from "../../src/engine/model/operations/linear.ts";
 import { rmsNormSource } from "../../src/engine/model/operations/rmsNorm.ts";
 import { ropeSource } from "../../src/engine/model/operations/rope.ts";
+import { type WeightFormatId, weightFormats } from "../../src/engine/model/weightFormats/index.ts";
 
 /** The variants that an adapter of these capabilities may be given. */
 export type KernelVariants = (capabilities: Capabilities) => KernelSource[];
 
 const headDims = [8, 64, 80, 96, 128, 256];
 const cacheTypeIds = Object.keys(cacheTypes) as CacheTypeId[];
+// Registry keys are ids.
+const weightFormatIds = Object.keys(weightFormats) as WeightFormatId[];
 const booleans = [false, true];
 const epsilon = 1e-5;
 
@@ -62,4 +66,24 @@ const attentions: KernelVariants = (capabilities) =>
     ),
   );
 
-export const kernelVariants: readonly KernelVariants[] = [rmsNorms, gatedMlps, ropes, attentions];
+const linears: KernelVariants = (capabilities) =>
+  weightFormatIds.flatMap((format) =>
+    (["set", "add", "silu", "gelu"] as const).flatMap((output) =>
+      (output === "set" || output === "add" ? booleans : [false]).flatMap((hasBias) => {
+        const variant = { format, output, hasBias };
+        const here = linearSources(capabilities, variant);
+        // A CPU gets other kernels than a GPU.
+        const other = { ...capabilities, isSoftware: !capabilities.isSoftware, subgroupMinSize: 8 };
+        const there = linearSources(other, variant);
+        return [here.matvec, here.matmul, there.matvec, there.matmul];
+      }),
+    ),
+  );
+
+export const kernelVariants: readonly KernelVariants[] = [
+  linears,
+  rmsNorms,
+  gatedMlps,
+  ropes,
+  attentions,
+];

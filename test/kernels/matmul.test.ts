@@ -1,0 +1,141 @@
+// matvec.wgsl, matmul_lanes.wgsl and matmul_tiled.wgsl, with every weights part, against the reference.
+
+import { CommandList } from "../../src/engine/gpu/commandList.ts";
+import type { Gpu } from "../../src/engine/gpu/device.ts";
+import {
+  type GpuMatrix,
+  uploadInterleaved,
+  uploadStacked,
+} from "../../src/engine/model/gpuMatrix.ts";
+import { createLinear, type LinearOptions } from "../../src/engine/model/operations/linear.ts";
+import { createStepBuffer, writeStep } from "../../src/engine/model/step.ts";
+import { type WeightFormatId, weightFormats } from "../../src/engine/model/weightFormats/index.ts";
+import { matmul } from "../reference/matmul.ts";
+import { geluTanh, silu } from "../reference/operations.ts";
+import { assertClose } from "../support/close.ts";
+import { describeOnGpu, readFloats, run, uploadFloats } from "../support/gpu.ts";
+import { randomMatrix } from "../support/matrixSource.ts";
+import { randomFloats } from "../support/random.ts";
+
+// Registry keys are ids.
+const formats = Object.keys(weightFormats) as WeightFormatId[];
+
+// Sums of a few hundred products of numbers below 1, in f32 and in another order than the reference.
+const TOLERANCE = 3e-5;
+
+describeOnGpu("matmul", (gpu) => {
+  for (const format of formats) {
+    it(`multiplies ${format} weights, in tiles that are not full`, async () => {
+      const cols = weightFormats[format].blockSize === 256 ? 512 : 96;
+      const { source, weights } = randomMatrix(format, 70, cols);
+      const matrix = await uploadStacked(gpu(), [source]);
+      for (const tokens of [1, 3, 19]) await expectProduct(gpu(), matrix, weights, tokens);
+    });
+  }
+
+  for (const [rows, cols] of [
+    [1, 32],
+    [2, 172],
+    [63, 64],
+    [64, 256],
+    [65, 4],
+    [129, 36],
+  ] as const) {
+    it(`multiplies f16 weights of ${rows} × ${cols} with any number of tokens`, async () => {
+      const { source, weights } = randomMatrix("f16", rows, cols);
+      const matrix = await uploadStacked(gpu(), [source]);
+      for (const tokens of [1, 2, 4, 5, 15, 16, 17, 63, 64, 65, 130]) {
+        await expectProduct(gpu(), matrix, weights, tokens);
+      }
+    });
+  }
+
+  it("adds a bias, and adds to the output", async () => {
+    const { source, weights } = randomMatrix("q4_0", 66, 64);
+    const matrix = await uploadStacked(gpu(), [source]);
+    const bias = randomFloats(66, 9);
+    for (const tokens of [2, 20]) {
+      await expectProduct(gpu(), matrix, weights, tokens, { output: "set", bias });
+      await expectProduct(gpu(), matrix, weights, tokens, { output: "add", bias });
+      await expectProduct(gpu(), matrix, weights, tokens, { output: "add" });
+    }
+  });
+
+  it("stacks matrices of several formats and odd heights", async () => {
+    const parts = [
+      randomMatrix("q8_0", 33, 32, { seed: 1 }),
+      randomMatrix("q8_0", 32, 32, { seed: 2 }),
+      randomMatrix("q8_0", 8, 32, { seed: 3, pieceRows: 4 }),
+      randomMatrix("f32", 16, 32, { seed: 4 }),
+    ];
+    const matrix = await uploadStacked(
+      gpu(),
+      parts.map(({ source }) => source),
+    );
+    const weights = Float32Array.from(parts.flatMap(({ weights }) => [...weights]));
+    for (const tokens of [1, 21]) await expectProduct(gpu(), matrix, weights, tokens);
+  });
+
+  for (const [activation, up] of [
+    ["silu", "q8_0"],
+    ["gelu", "q4_1"],
+  ] as const) {
+    it(`gates q8_0 rows with ${activation}, the other rows in ${up}`, async () => {
+      const [rows, cols] = [70, 64];
+      const gate = randomMatrix("q8_0", rows, cols, { seed: 5 });
+      const other = randomMatrix(up, rows, cols, { seed: 6 });
+      const matrix = await uploadInterleaved(gpu(), gate.source, other.source);
+      const linear = await createLinear(gpu(), matrix, { output: activation });
+      for (const tokens of [1, 18]) {
+        const input = randomFloats(tokens * cols, tokens);
+        const shape = { rows, cols, tokens };
+        const ups = matmul(input, other.weights, shape);
+        const activate = { silu, gelu: geluTanh }[activation];
+        const expected = matmul(input, gate.weights, shape).map(
+          (value, i) => activate(value) * ups[i]!,
+        );
+        const output = uploadFloats(gpu(), new Float32Array(expected.length));
+        const commands = new CommandList();
+        linear.encode(
+          commands,
+          { input: uploadFloats(gpu(), input), output, step: step(gpu(), tokens) },
+          tokens,
+        );
+        run(gpu(), commands);
+        assertClose(await readFloats(gpu(), output, expected.length), expected, TOLERANCE);
+      }
+    });
+  }
+});
+
+async function expectProduct(
+  gpu: Gpu,
+  matrix: GpuMatrix,
+  weights: Float32Array,
+  tokens: number,
+  options: LinearOptions = { output: "set" },
+): Promise<void> {
+  const { rows, cols } = matrix;
+  const input = randomFloats(tokens * cols, tokens);
+  const before = randomFloats(tokens * rows, 7);
+  const expected = matmul(input, weights, { rows, cols, tokens }).map(
+    (value, i) =>
+      value + (options.bias?.[i % rows] ?? 0) + (options.output === "add" ? before[i]! : 0),
+  );
+  const linear = await createLinear(gpu, matrix, options);
+  const output = uploadFloats(gpu, before);
+  const commands = new CommandList();
+  linear.encode(
+    commands,
+    { input: uploadFloats(gpu, input), output, step: step(gpu, tokens) },
+    tokens,
+  );
+  run(gpu, commands);
+  assertClose(await readFloats(gpu, output, expected.length), expected, TOLERANCE);
+}
+
+function step(gpu: Gpu, numTokens: number): GPUBuffer {
+  const buffer = createStepBuffer(gpu);
+  writeStep(gpu, buffer, { numTokens, firstPosition: 0, firstSlot: 0 });
+  return buffer;
+}
