@@ -5,6 +5,7 @@ import { type CacheTypeId, cacheTypes } from "../../src/engine/cache/types.ts";
 import type { Capabilities } from "../../src/engine/gpu/capabilities.ts";
 import type { KernelSource } from "../../src/engine/gpu/linkKernel.ts";
 import { attentionSources } from "../../src/engine/model/operations/attention.ts";
+import { embedSource } from "../../src/engine/model/operations/embed.ts";
 import { gatedMlpSource } from "../../src/engine/model/operations/gatedMlp.ts";
 import { linearSources } from "../../src/engine/model/operations/linear.ts";
 import { rmsNormSource } from "../../src/engine/model/operations/rmsNorm.ts";
@@ -80,7 +81,10 @@ const linears: KernelVariants = (capabilities) =>
     ),
   );
 
+const embeds: KernelVariants = () => weightFormatIds.map((format) => embedSource(format, 16));
+
 export const kernelVariants: readonly KernelVariants[] = [
+  embeds,
   linears,
   rmsNorms,
   gatedMlps,
