@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../errors.ts";
 import { packageRoot } from "../resources.ts";
-import type { RenderReply, RenderRequest } from "./chatTemplateProcess.ts";
+import type { RenderReply } from "./chatTemplateProcess.ts";
+import type { RenderRequest } from "./renderTemplate.ts";
 
 const RENDER_TIMEOUT_MS = 2000;
 /** Starting Node is not the template's fault; on a busy machine it takes seconds. */
@@ -13,14 +14,16 @@ const START_TIMEOUT_MS = 30_000;
 const MEMORY_LIMIT_MB = 128;
 const REASON_LENGTH = 200;
 
-/** Render a template with its variables. Throws UserError when it fails, loops, or asks for too much memory. */
+/**
+ * Render a template with the first variant of its variables that it accepts, and say which. Throws UserError when it accepts
+ * none, loops, or asks for too much memory.
+ */
 export async function renderChatTemplate(
-  template: string,
-  values: Readonly<Record<string, unknown>>,
-): Promise<string> {
+  request: RenderRequest,
+): Promise<{ readonly text: string; readonly variant: number }> {
   const child = startProcess();
   try {
-    return await converse(child, { template, values });
+    return await converse(child, request);
   } finally {
     child.kill("SIGKILL");
   }
@@ -42,7 +45,10 @@ function startProcess(): ChildProcess {
   });
 }
 
-function converse(child: ChildProcess, request: RenderRequest): Promise<string> {
+function converse(
+  child: ChildProcess,
+  request: RenderRequest,
+): Promise<{ text: string; variant: number }> {
   return new Promise((resolve, reject) => {
     const fail = (reason: string) => reject(templateError(reason));
     let timer = setTimeout(fail, START_TIMEOUT_MS, "its process did not start");
@@ -56,7 +62,7 @@ function converse(child: ChildProcess, request: RenderRequest): Promise<string> 
           child.send(request);
           break;
         case "rendered":
-          resolve(reply.text);
+          resolve(reply);
           break;
         case "failed":
           fail(reply.reason);

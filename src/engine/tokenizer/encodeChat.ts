@@ -42,44 +42,54 @@ async function segmentsOf(
   values: Readonly<Record<string, unknown>>,
   messages: readonly ChatMessage[],
 ): Promise<TextSegment[]> {
-  try {
-    return await renderSegments(template, values, messages);
-  } catch (error) {
-    const merged = mergeSystem(messages);
-    if (!(error instanceof UserError) || merged === undefined) throw error;
-    return renderSegments(template, values, merged);
-  }
+  const merged = mergeSystem(messages);
+  const conversations = merged === undefined ? [messages] : [messages, merged];
+  const found = await renderFirst(template, values, conversations);
+  // Some templates skip the system message without a word.
+  const segments =
+    found === undefined && merged !== undefined
+      ? await renderFirst(template, values, [merged])
+      : found;
+  if (segments !== undefined) return segments;
+  throw new UserError(
+    "The model's chat template leaves out what was asked; choose another model or another conversion of it.",
+  );
 }
 
-async function renderSegments(
+/** The text of the first conversation the template accepts, cut at what users wrote; undefined if it leaves any of that out. */
+async function renderFirst(
   template: string,
   values: Readonly<Record<string, unknown>>,
-  messages: readonly ChatMessage[],
-): Promise<TextSegment[]> {
+  conversations: readonly (readonly ChatMessage[])[],
+): Promise<TextSegment[] | undefined> {
   const nonce = randomBytes(8).toString("hex");
-  const bodies = messages.map(({ content }) => content.trim());
-  const standIns = messages.map(({ role, content }, index) => {
-    // Templates trim: the white space around a message stays in their hands.
-    const start = content.length - content.trimStart().length;
-    const lead = content.slice(0, start);
-    const tail = content.slice(start + bodies[index]!.length);
-    return { role, content: `${lead}TEXT-${nonce}-${index}-END${tail}` };
-  });
-  const rendered = await renderChatTemplate(template, { ...values, messages: standIns });
+  // Templates for tools may insist on a list of them; others write about tools whenever there is a list.
+  const variants = conversations.flatMap((messages) =>
+    [null, []].map((tools) => ({ ...values, tools, messages: withStandIns(messages, nonce) })),
+  );
+  const { text, variant } = await renderChatTemplate({ template, variants });
+  const messages = conversations[Math.floor(variant / 2)] ?? [];
 
-  const parts = rendered.split(new RegExp(`TEXT-${nonce}-(\\d+)-END`));
+  const parts = text.split(new RegExp(`TEXT-${nonce}-(\\d+)-END`));
   const shown = new Set(parts.filter((_, i) => i % 2 === 1).map(Number));
-  const dropped = messages.findIndex((_, index) => !shown.has(index));
-  // Templates may drop earlier turns' reasoning or tool messages, never what is asked.
-  if (dropped >= 0 && messages[dropped]?.role !== "assistant")
-    throw new UserError(
-      `The model's chat template leaves out the ${messages[dropped]?.role} message; choose another model or another conversion of it.`,
-    );
+  // Templates may drop earlier answers, never what is asked.
+  if (messages.some(({ role }, index) => role !== "assistant" && !shown.has(index)))
+    return undefined;
   return parts.map((part, i) =>
     i % 2 === 0
       ? { text: part, parseSpecial: true }
-      : { text: bodies[Number(part)] ?? "", parseSpecial: false },
+      : { text: messages[Number(part)]?.content.trim() ?? "", parseSpecial: false },
   );
+}
+
+/** Messages whose text is replaced by a name; templates trim, so the white space around it stays in their hands. */
+function withStandIns(messages: readonly ChatMessage[], nonce: string): ChatMessage[] {
+  return messages.map(({ role, content }, index) => {
+    const start = content.length - content.trimStart().length;
+    const end = start + content.trim().length;
+    const standIn = `TEXT-${nonce}-${index}-END`;
+    return { role, content: content.slice(0, start) + standIn + content.slice(end) };
+  });
 }
 
 /** The messages with the system message moved into the first user message; undefined if there is none to move. */
@@ -104,7 +114,6 @@ function templateValues(
     add_generation_prompt: addGenerationPrompt,
     bos_token: writtenForm(tokenizer, metadata, "bos_token_id"),
     eos_token: writtenForm(tokenizer, metadata, "eos_token_id"),
-    tools: null,
     documents: null,
     // Reasoning models answer at once where their template offers it.
     enable_thinking: false,
