@@ -1,4 +1,4 @@
-"""Writes a checkpoint as GGUF (architecture llama, SentencePiece vocabulary, float16 matrices, float32 norms) and reads it back; or
+"""Writes a checkpoint as GGUF (architecture llama, SentencePiece vocabulary, matrices in float16 or Q8_0, norms in float32) and reads it back; or
 takes the weights out of such a file again, to go on training from it.
 
     python export_gguf.py export --model runs/mini/weights.pt --tokenizer tokenizer.model --name "Lectern Mini" --out mini.gguf
@@ -14,7 +14,7 @@ import sentencepiece
 import torch
 
 from checkpoint import load_weights, save_weights
-from gguf_file import ALIGNMENT, ARRAY, BOOL, FLOAT32, INT32, STRING, UINT32, Entry, GgufReader, write_gguf
+from gguf_file import ALIGNMENT, ARRAY, BOOL, FLOAT32, INT32, STRING, UINT32, Entry, GgufReader, q8_0, write_gguf
 from model import Config, Model
 
 NORMAL, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6
@@ -29,6 +29,7 @@ BLOCK_NAMES = {
     "w_up": "ffn_up",
     "w_down": "ffn_down",
 }
+FILE_TYPES = {"f16": 1, "q8_0": 7}
 PROMPT_FORMAT = "reader"
 # The system message holds the numbered passages; see passages.py.
 CHAT_TEMPLATE = (
@@ -64,7 +65,7 @@ def vocabulary(path: str) -> tuple[list[str], list[float], list[int]]:
     return [sp.id_to_piece(i) for i in ids], [sp.get_score(i) for i in ids], [kind(i) for i in ids]
 
 
-def make_metadata(c: Config, name: str, tokenizer: str) -> list[Entry]:
+def make_metadata(c: Config, name: str, tokenizer: str, file_type: str) -> list[Entry]:
     pieces, scores, kinds = vocabulary(tokenizer)
     if len(pieces) != c.vocab:
         raise ValueError(f"The tokenizer has {len(pieces)} pieces, the model {c.vocab}: they do not belong together.")
@@ -72,7 +73,7 @@ def make_metadata(c: Config, name: str, tokenizer: str) -> list[Entry]:
         ("general.architecture", STRING, "llama"),
         ("general.name", STRING, name),
         ("general.license", STRING, LICENCE.lower()),
-        ("general.file_type", UINT32, 1),
+        ("general.file_type", UINT32, FILE_TYPES[file_type]),
         ("general.alignment", UINT32, ALIGNMENT),
         ("general.quantization_version", UINT32, 2),
         ("llama.context_length", UINT32, c.context),
@@ -108,11 +109,12 @@ def make_metadata(c: Config, name: str, tokenizer: str) -> list[Entry]:
 
 def export(a: argparse.Namespace) -> None:
     model, _ = load_weights(a.model)
-    metadata = make_metadata(model.config, a.name, a.tokenizer)
+    metadata = make_metadata(model.config, a.name, a.tokenizer, a.type)
+    convert = {"f16": lambda array: array.astype(np.float16), "q8_0": q8_0}[a.type]
     tensors = []
     for key, p in model.state_dict().items():
         array = p.detach().float().numpy()
-        tensors.append((tensor_name(key), array.astype(np.float16) if array.ndim == 2 else array))
+        tensors.append((tensor_name(key), array if array.ndim == 1 else convert(array)))
     write_gguf(a.out, metadata, tensors)
     back = GgufReader(a.out)
     same = all(np.array_equal(back.tensors[name], array) for name, array in tensors)
@@ -124,6 +126,8 @@ def export(a: argparse.Namespace) -> None:
 def import_weights(a: argparse.Namespace) -> None:
     """The inverse of export, into the file `train.py --init` reads."""
     gguf = GgufReader(a.gguf)
+    if gguf.metadata["general.file_type"] != FILE_TYPES["f16"]:
+        raise ValueError(f"{a.gguf} holds quantised weights; go on from the float16 file it was made from.")
     shape = {
         "vocab": "llama.vocab_size",
         "dim": "llama.embedding_length",
@@ -150,6 +154,7 @@ def main() -> None:
     e.add_argument("--model", required=True)
     e.add_argument("--tokenizer", required=True)
     e.add_argument("--name", default="Lectern Mini")
+    e.add_argument("--type", choices=sorted(FILE_TYPES), default="f16")
     i = sub.add_parser("import")
     i.add_argument("--gguf", required=True)
     for p in (e, i):

@@ -1,4 +1,4 @@
-"""GGUF v3 files: writes metadata and tensors, and reads back what it wrote."""
+"""GGUF v3 files: writes metadata and tensors (float32, float16, Q8_0), and reads back what it wrote."""
 
 import os
 import struct
@@ -8,7 +8,8 @@ import numpy as np
 
 UINT32, INT32, FLOAT32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
 SCALARS = {UINT32: "I", INT32: "i", FLOAT32: "f", BOOL: "?"}
-F32, F16 = 0, 1
+F32, F16, Q8_0 = 0, 1, 8
+Q8_0_BLOCK = np.dtype([("scale", "<f2"), ("values", "i1", 32)])
 MAGIC, VERSION, ALIGNMENT = 0x46554747, 3, 32
 
 # (key, type, value, type of the elements where the value is an array)
@@ -36,15 +37,30 @@ def padding(size: int) -> int:
     return -size % ALIGNMENT
 
 
+def q8_0(array: np.ndarray) -> np.ndarray:
+    """Blocks of 32 of a row: a float16 scale and int8 values. [rows, columns] to [rows, columns / 32] of Q8_0_BLOCK."""
+    blocks = array.astype(np.float32).reshape(array.shape[0], -1, 32)
+    out = np.empty(blocks.shape[:2], Q8_0_BLOCK)
+    scale = np.abs(blocks).max(axis=2) / 127
+    out["scale"] = scale
+    out["values"] = np.round(blocks / np.where(scale == 0, 1, scale)[..., None])
+    return out
+
+
+def tensor_type(array: np.ndarray) -> int:
+    return Q8_0 if array.dtype == Q8_0_BLOCK else F16 if array.dtype == np.float16 else F32
+
+
 def write_gguf(path: str | Path, metadata: list[Entry], tensors: list[tuple[str, np.ndarray]]) -> None:
-    """Arrays are float32 or float16, row major as in PyTorch; GGUF lists the fastest dimension first."""
+    """Arrays are float32, float16 or of q8_0(), row major as in PyTorch; GGUF lists the fastest dimension first."""
     head = struct.pack("<IIQQ", MAGIC, VERSION, len(tensors), len(metadata))
     head += b"".join(pack_entry(*entry) for entry in metadata)
     offset = 0
     for name, array in tensors:
-        dims = array.shape[::-1]
+        kind = tensor_type(array)
+        dims = [array.shape[-1] * (32 if kind == Q8_0 else 1), *array.shape[-2::-1]]
         head += pack_string(name) + struct.pack(f"<I{len(dims)}Q", len(dims), *dims)
-        head += struct.pack("<IQ", F16 if array.dtype == np.float16 else F32, offset)
+        head += struct.pack("<IQ", kind, offset)
         offset += array.nbytes + padding(array.nbytes)
     temporary = Path(str(path) + ".tmp")
     with temporary.open("wb") as f:
@@ -90,5 +106,8 @@ class GgufReader:
         return self.string() if kind == STRING else self.take(SCALARS[kind])[0]
 
     def tensor(self, dims: tuple[int, ...], kind: int, offset: int) -> np.ndarray:
-        dtype = np.float16 if kind == F16 else np.float32
+        if kind == Q8_0:
+            dims, dtype = (dims[0] // 32, *dims[1:]), Q8_0_BLOCK
+        else:
+            dtype = np.dtype(np.float16 if kind == F16 else np.float32)
         return np.frombuffer(self.data, dtype, int(np.prod(dims)), offset).reshape(dims[::-1])

@@ -40,8 +40,7 @@ class Meter:
 
     def add(self, losses: Tensor, classes: Tensor) -> None:
         """Losses of the predicted positions; kept on the device, so that nothing waits for it."""
-        kinds = classes.to(losses.device)
-        onehot = torch.nn.functional.one_hot(kinds, len(self.class_names)).float()
+        onehot = torch.nn.functional.one_hot(classes, len(self.class_names)).float()
         self.sums.append(torch.stack((losses.detach().float() @ onehot, onehot.sum(0))))
         self.predicted += len(classes)
 

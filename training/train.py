@@ -141,13 +141,14 @@ def seconds_until(clock: str | None, now: float | None = None) -> float:
 
 def train_step(run: Run, batch: Batch, table: torch.Tensor, generator: torch.Generator, meter: Meter) -> None:
     a, device = run.a, run.a.device
-    weights = loss_weights(batch.classes[:, 1:], table, a.context_share, generator)
+    weights = loss_weights(batch.classes[:, 1:], table, a.context_share, generator).to(device)
+    tokens, classes = (part.to(device, non_blocking=True) for part in (batch.tokens, batch.classes))
     rows = max(1, a.micro_tokens // (batch.tokens.shape[1] - 1))
     for i in range(0, len(batch.tokens), rows):
-        x, w = batch.tokens[i : i + rows].to(device, non_blocking=True), weights[i : i + rows].to(device)
-        total, losses, index = run.model.loss(x[:, :-1], x[:, 1:], w)
+        x = tokens[i : i + rows]
+        total, losses, index = run.model.loss(x[:, :-1], x[:, 1:], weights[i : i + rows])
         total.backward()
-        meter.add(losses, batch.classes[i : i + rows, 1:].reshape(-1)[index.cpu()])
+        meter.add(losses, classes[i : i + rows, 1:].reshape(-1)[index])
     run.optimizer.step(rate_share(run.progress(), a.warmup, a.cooldown))
     run.stage_seen += batch.tokens.shape[0] * (batch.tokens.shape[1] - 1)
     run.step += 1
