@@ -53,6 +53,17 @@ export function isQuestionWord(word: string): boolean {
   return QUESTION_WORDS.has(word.toLowerCase());
 }
 
+/** Share of the total weight that `terms` hold, 0 to 1. */
+export function shareOf(weights: ReadonlyMap<string, number>, terms: ReadonlySet<string>): number {
+  let total = 0;
+  let held = 0;
+  for (const [term, weight] of weights) {
+    total += weight;
+    if (terms.has(term)) held += weight;
+  }
+  return total > 0 ? held / total : 0;
+}
+
 function stems(word: string): string[] {
   const plain = withoutAccents(word).replace(/['’]s?$|['’](?=\p{L})/gu, "");
   const parts = plain

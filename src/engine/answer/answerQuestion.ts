@@ -1,0 +1,204 @@
+// A question to its answer: read, search, read the best passages again verbatim, ask the model, check its words against the text.
+// Without a model, or where the model finds nothing, the most relevant sentences are quoted and called quotes.
+
+import type { Answer, AskParams, Citation, Coverage, RunStats, Skipped } from "../../protocol.ts";
+import type { SourceDocument } from "../documents/document.ts";
+import { readDocuments } from "../documents/readDocuments.ts";
+import { StoppedError } from "../errors.ts";
+import type { LanguageModel } from "../languageModel.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { findOccurrences, type Occurrence, phraseAskedFor } from "./exactSearch.ts";
+import { passageText, type TextPassage } from "./passages.ts";
+import { choosePromptFormat } from "./promptFormats/index.ts";
+import { quoteSentences } from "./quoteSentences.ts";
+import type { Reading } from "./reading.ts";
+import { readSeparately } from "./readSeparately.ts";
+import { readTogether } from "./readTogether.ts";
+import type { Query, ScoredPassage } from "./searchIndex.ts";
+import type { Watch } from "./searchPassages.ts";
+import type { Shelf } from "./shelf.ts";
+import { shareOf } from "./terms.ts";
+import { citePassage, quoteAround } from "./verify.ts";
+
+const NUM_SEARCHED = 24;
+const NUM_SHOWN_OCCURRENCES = 10;
+/** Passages that hold less of what a question asks about, by weight of its words, are about something else. */
+const MIN_SUPPORT = 0.4;
+
+export interface AnswerTools {
+  readonly shelf: Shelf;
+  /** Counts what was read; the model's own where there is one. */
+  readonly tokenizer: Tokenizer;
+  /** Absent when nothing here can run one: the answer is then made of quotes. */
+  readonly model?: LanguageModel;
+}
+
+interface Draft {
+  readonly found: boolean;
+  readonly answer: string;
+  readonly citations: readonly Citation[];
+  readonly reread?: readonly TextPassage[];
+  readonly stats?: RunStats;
+  readonly isPartial?: boolean;
+  readonly notes?: readonly string[];
+}
+
+/**
+ * Answer `params.question` from the named paths. Throws UserError where there is nothing to read, StoppedError when stopped
+ * before there was anything to show; later a stop, or the loss of the engine, leaves an answer marked `partial`.
+ */
+export async function answerQuestion(
+  params: AskParams,
+  tools: AnswerTools,
+  watch: Watch,
+): Promise<Answer> {
+  const { shelf } = tools;
+  const { documents, skipped } = await readDocuments(params.paths, {
+    ...watch,
+    ...(params.unsaved && { unsaved: params.unsaved }),
+    library: shelf.library,
+  });
+  const phrase = phraseAskedFor(params.question);
+  if (phrase !== undefined) {
+    const occurrences = await findOccurrences(documents, phrase, watch.signal);
+    return finish(tellOccurrences(phrase, occurrences), documents, skipped, tools, watch);
+  }
+  await shelf.index.add(documents, watch);
+  const relevant = findRelevant(documents, params, shelf);
+  const draft =
+    relevant.length > 0
+      ? await answerFrom(relevant, documents, params, tools, watch)
+      : NOTHING_FOUND;
+  return finish(draft, documents, skipped, tools, watch);
+}
+
+const NOTHING_FOUND: Draft = {
+  found: false,
+  answer: "Nothing in the text answers this.",
+  citations: [],
+};
+
+async function answerFrom(
+  passages: readonly ScoredPassage[],
+  documents: readonly SourceDocument[],
+  params: AskParams,
+  { shelf, model }: AnswerTools,
+  watch: Watch,
+): Promise<Draft> {
+  if (!model) {
+    const notes = ["No model ran: these are the sentences that share most with the question."];
+    const weights = shelf.index.termWeights(documents, params.question);
+    return { ...quoteSentences(passages, weights, shelf.index), notes };
+  }
+  const format = choosePromptFormat(model.metadata);
+  const read = format.instruct ? readTogether : readSeparately;
+  const reading = await read({
+    question: params.question,
+    history: params.history ?? [],
+    passages,
+    documents,
+    index: shelf.index,
+    model,
+    format,
+    sampling: samplingOf(params),
+    ...watch,
+  });
+  return draftOf(reading);
+}
+
+function draftOf(reading: Reading): Draft {
+  const { interruption, ...rest } = reading;
+  if (!interruption) return rest.found ? rest : { ...rest, answer: NOTHING_FOUND.answer };
+  const reason =
+    interruption instanceof StoppedError
+      ? "Stopped before the end."
+      : `The engine was lost before the end of the answer: ${interruption.message}`;
+  return { ...rest, isPartial: true, notes: [...rest.notes, reason] };
+}
+
+// Passages that hold enough of what is asked about; words that stand nowhere in the text count as missing.
+function findRelevant(
+  documents: readonly SourceDocument[],
+  params: AskParams,
+  { index }: Shelf,
+): ScoredPassage[] {
+  const query = queryOf(params);
+  const weights = index.termWeights(documents, query.text);
+  return index.search(documents, query, NUM_SEARCHED).filter((passage) => {
+    const text = `${passageText(passage)} ${passage.document.label} ${query.background ?? ""}`;
+    return shareOf(weights, new Set(index.termsOf(text))) >= MIN_SUPPORT;
+  });
+}
+
+// "And when did he die?" says who only by what was asked before.
+function queryOf({ question, history = [] }: AskParams): Query {
+  const last = history.at(-1);
+  if (!last) return { text: question };
+  return { text: question, background: `${last.question} ${last.answer.slice(0, 300)}` };
+}
+
+function samplingOf(params: AskParams) {
+  const { maxTokens, temperature = 0, topK, topP, minP, repetitionPenalty, seed, stop } = params;
+  const given = { maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+function tellOccurrences(phrase: string, occurrences: readonly Occurrence[]): Draft {
+  const count = occurrences.length;
+  if (count === 0) {
+    return { found: false, answer: `“${phrase}” does not stand in the text.`, citations: [] };
+  }
+  const citations = occurrences.slice(0, NUM_SHOWN_OCCURRENCES).map(citeOccurrence);
+  const times = count === 1 ? "once" : `${count.toLocaleString("en")} times`;
+  const places = citations.map(({ path, startLine }) => `${path}:${startLine}`).join(", ");
+  const more = count > citations.length ? `; the first ${citations.length}` : "";
+  return {
+    found: true,
+    answer: `“${phrase}” stands in the text ${times}${more}: ${places}.`,
+    citations,
+    notes: ["Found by exact search; no model ran."],
+  };
+}
+
+function citeOccurrence({ document, start, end }: Occurrence): Citation {
+  const before = document.text.lastIndexOf("\n\n", start);
+  const after = document.text.indexOf("\n\n", end);
+  const around = {
+    start: before < 0 ? 0 : before + 2,
+    end: after < 0 ? document.text.length : after,
+  };
+  const passage = { document, ...around };
+  return citePassage(passage, quoteAround(passage, { start, end }));
+}
+
+async function finish(
+  draft: Draft,
+  documents: readonly SourceDocument[],
+  skipped: readonly Skipped[],
+  tools: AnswerTools,
+  watch: Watch,
+): Promise<Answer> {
+  // A stop came for the answer; the receipt of what was read is still owed.
+  const signal = draft.isPartial ? undefined : watch.signal;
+  const tokensTotal = await tools.shelf.countTokens(documents, tools.tokenizer, signal);
+  const reread = draft.reread ?? [];
+  const coverage: Coverage = {
+    tokensTotal,
+    tokensSearched: tokensTotal,
+    tokensInCache: 0,
+    tokensReread: reread.reduce(
+      (sum, passage) => sum + tools.tokenizer.encode(passageText(passage)).length,
+      0,
+    ),
+    skipped,
+  };
+  return {
+    found: draft.found,
+    answer: draft.answer,
+    citations: draft.citations,
+    coverage,
+    ...(draft.stats && { stats: draft.stats }),
+    ...(draft.isPartial && { partial: true }),
+    ...(draft.notes && draft.notes.length > 0 && { notes: draft.notes }),
+  };
+}

@@ -1,0 +1,75 @@
+// One run of a model as the answer pipeline needs it: text so far, stats, and what ended it.
+
+import type { Observer, RunStats, SamplingSettings } from "../../protocol.ts";
+import { type StoppedError, UserError } from "../errors.ts";
+import type { LanguageModel } from "../languageModel.ts";
+import { ProgressMeter } from "../progress.ts";
+
+export interface ModelRun {
+  readonly text: string;
+  /** Absent when the run did not reach its end. */
+  readonly stats?: RunStats;
+  /** Why the run ended early: stopped by the user, or the engine was lost. */
+  readonly interruption?: StoppedError | Error;
+}
+
+export interface RunRequest extends SamplingSettings {
+  readonly prompt: readonly number[];
+  readonly observer?: Observer;
+  readonly signal?: AbortSignal;
+  /** Called with each new piece of text. */
+  readonly onText?: (text: string) => void;
+}
+
+/**
+ * Generate to the end. A run that breaks off behind its first text returns that text with the reason; one that breaks
+ * off before throws it.
+ */
+export async function runModel(model: LanguageModel, request: RunRequest): Promise<ModelRun> {
+  const { observer, onText, ...settings } = request;
+  const prefill = new ProgressMeter(observer, "prefill", "tokens");
+  const decode = new ProgressMeter(observer, "decode", "tokens");
+  const generation = model.generate({
+    ...settings,
+    onPrefill: (done, total) => prefill.report(done, total),
+  });
+  let text = "";
+  let tokens = 0;
+  try {
+    for (;;) {
+      const next = await generation.next();
+      if (next.done) return { text, stats: next.value };
+      text += next.value.text;
+      tokens++;
+      onText?.(next.value.text);
+      decode.report(tokens, settings.maxTokens ?? 0);
+    }
+  } catch (error) {
+    if (text === "" || error instanceof UserError || !(error instanceof Error)) throw error;
+    return { text, interruption: error };
+  }
+}
+
+/** The stats of several runs for one answer: sums, and rates over them. Undefined for none. */
+export function sumStats(runs: readonly RunStats[]): RunStats | undefined {
+  const [first] = runs;
+  const last = runs.at(-1);
+  if (!first || !last) return undefined;
+  const sum = (of: (run: RunStats) => number) => runs.reduce((total, run) => total + of(run), 0);
+  const rate = (tokens: number, ms: number) => (ms > 0 ? (tokens / ms) * 1000 : 0);
+  const promptTokens = sum((run) => run.promptTokens);
+  const prefillMs = sum((run) => run.prefillMs);
+  const decodeMs = sum((run) => run.decodeMs);
+  // Each run's own rate knows which of its tokens were decoded; weigh the rates by time.
+  const decoded = sum((run) => (run.decodeTokensPerSecond * run.decodeMs) / 1000);
+  return {
+    ...last,
+    promptTokens,
+    generatedTokens: sum((run) => run.generatedTokens),
+    prefillMs,
+    decodeMs,
+    prefillTokensPerSecond: rate(promptTokens, prefillMs),
+    decodeTokensPerSecond: rate(decoded, decodeMs),
+    timeToFirstTokenMs: first.timeToFirstTokenMs,
+  };
+}
