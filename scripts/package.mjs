@@ -90,13 +90,27 @@ function copyParts(stage) {
     "kernels",
     "models",
     "dist/extension.cjs",
-    "dist/engine.mjs",
     "dist/webview",
+    // Not all of dist/chunks: some are the command line's, some an earlier build's.
+    ...withImports("dist/engine.mjs"),
+    ...withImports("dist/chatTemplateProcess.mjs"),
   ];
   for (const part of parts) {
     const from = join(root, part);
     if (existsSync(from)) cpSync(from, join(stage, part), { recursive: true, filter: isNoMap });
   }
+}
+
+/** A bundle and the chunks it imports, now or later. */
+function withImports(file, found = new Set()) {
+  if (found.has(file)) return found;
+  found.add(file);
+  const code = readFileSync(join(root, file), "utf8");
+  for (const [, path] of code.matchAll(/["'](\.{1,2}\/[\w./-]+\.mjs)["']/g)) {
+    const imported = join(dirname(file), path);
+    if (existsSync(join(root, imported))) withImports(imported, found);
+  }
+  return found;
 }
 
 function isNoMap(path) {

@@ -3,29 +3,10 @@
 
 import { ConfigurationTarget, workspace } from "vscode";
 import type { ModelSettings } from "../protocol.ts";
+import { modelSettingNames } from "./settingNames.ts";
 
 /** Settings that are not for the engine's requests. */
 const OWN = ["nodePath"] as const;
-
-/** ModelSettings by name; `satisfies` makes a new protocol setting a compile error until it is listed. */
-export const modelSettingNames = Object.keys({
-  model: true,
-  contextLength: true,
-  chunkLength: true,
-  cachePolicy: true,
-  cacheBudget: true,
-  cacheSinks: true,
-  cacheRecent: true,
-  cacheRecall: true,
-  cacheTypeK: true,
-  cacheTypeV: true,
-  cacheDir: true,
-  ropeScaling: true,
-  ropeFactor: true,
-  positionScheme: true,
-  prefillSparsity: true,
-  adapter: true,
-} satisfies Record<keyof ModelSettings, true>);
 
 /** What the user has set, for a request. */
 export function modelSettings(): ModelSettings {

@@ -1,0 +1,23 @@
+// The names of the settings that go to the engine with a request.
+
+import type { ModelSettings } from "../protocol.ts";
+
+/** Every name of ModelSettings; `satisfies` makes a new one a compile error until it is listed. */
+export const modelSettingNames = Object.keys({
+  model: true,
+  contextLength: true,
+  chunkLength: true,
+  cachePolicy: true,
+  cacheBudget: true,
+  cacheSinks: true,
+  cacheRecent: true,
+  cacheRecall: true,
+  cacheTypeK: true,
+  cacheTypeV: true,
+  cacheDir: true,
+  ropeScaling: true,
+  ropeFactor: true,
+  positionScheme: true,
+  prefillSparsity: true,
+  adapter: true,
+} satisfies Record<keyof ModelSettings, true>);
