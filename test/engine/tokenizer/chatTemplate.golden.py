@@ -7,7 +7,6 @@ import hashlib
 import json
 import pathlib
 import sys
-from datetime import datetime
 
 from jinja2 import TemplateError
 from jinja2.ext import Extension, loopcontrols
@@ -53,7 +52,7 @@ class Generation(Extension):
 environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, Generation])
 environment.filters["tojson"] = to_json
 environment.globals["raise_exception"] = refuse
-environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+environment.globals["strftime_now"] = lambda form: VALUES["date_string"]
 
 
 def render(source, messages):
