@@ -142,6 +142,7 @@ export class EngineServer {
       snapshot: () => this.#snapshot(),
       shutdown: async () => {
         this.log("info", `The engine was stopped by ${work.client}.`);
+        withdraw(this.endpoint); // a window that starts from now on must not find this engine
         setTimeout(() => this.end(), 20); // after this request's answer
         return null;
       },

@@ -83,12 +83,7 @@ export class VsCode {
     return new VsCode(home, port, server, browser);
   }
 
-  private constructor(
-    home: string,
-    port: number,
-    server: ChildProcess,
-    browser: Browser,
-  ) {
+  private constructor(home: string, port: number, server: ChildProcess, browser: Browser) {
     this.home = home;
     this.#port = port;
     this.#server = server;
