@@ -22,10 +22,14 @@ describe("renderTemplate", () => {
   for (const [file, hashes] of Object.entries(golden.hashes))
     it(`renders ${file} as Jinja does`, function () {
       const folder = testData(this, "chat-templates/llama.cpp-jinja");
-      const template = readFileSync(join(folder, file), "utf8");
+      // The day of the test must not matter; the library's own function cannot be replaced.
+      const template = readFileSync(join(folder, file), "utf8").replaceAll(
+        "strftime_now",
+        "fixed_date",
+      );
       for (const [name, hash] of Object.entries(hashes)) {
         const { values } = golden;
-        const fixed = { ...values, strftime_now: () => values.date_string };
+        const fixed = { ...values, fixed_date: () => values.date_string };
         const messages = golden.conversations[name];
         const variants = [null, []].map((tools) => ({ ...fixed, messages, tools }));
         const result = renderTemplate({ template, variants });
