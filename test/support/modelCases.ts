@@ -117,7 +117,7 @@ const SMALL_SHAPE = {
   intermediateSize: 96,
   numHeads: 4,
   numKvHeads: 2,
-  headDim: 32,
+  headDim: 16,
 } as const;
 
 /** Prompts of several chunks and, in Gemma's case, of several windows. */

@@ -63,12 +63,20 @@ export function randomPrompt(length: number, seed = 1): number[] {
 
 /** Write the model to `path`. */
 export async function writeRandomModel(path: string, model: RandomModel): Promise<void> {
+  await writeGguf(path, randomModelContents(model));
+}
+
+/** What `writeRandomModel` writes, for tests that change it first. */
+export function randomModelContents(model: RandomModel): {
+  readonly metadata: Map<string, WritableValue>;
+  readonly tensors: WritableTensor[];
+} {
   const shape = shapeOf(model);
   const metadata = new Map<string, WritableValue>([
     ...describe(model, shape),
     ...tinyVocabulary(RANDOM_VOCABULARY_SIZE),
   ]);
-  await writeGguf(path, { metadata, tensors: buildTensors(model, shape) });
+  return { metadata, tensors: buildTensors(model, shape) };
 }
 
 function shapeOf({ architecture, format, shape }: RandomModel): ModelShape {
