@@ -11,6 +11,10 @@ export const ask = defineCommand({
   positionals: { usage: "PATH…", min: 1, max: Number.POSITIVE_INFINITY },
   options: {
     question: { type: "string", short: "q", description: "The question. Required." },
+    "no-cache": {
+      type: "boolean",
+      description: "Answer from passages alone. This version always does: it saves no caches yet.",
+    },
     ...modelOptions,
     ...samplingOptions,
   },
