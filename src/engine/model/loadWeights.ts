@@ -106,6 +106,11 @@ export async function describeModel(file: GgufFile): Promise<ModelWeights> {
   const architecture = architectureOf(file.metadata);
   if (file.tensors.size === 0)
     throw file.metadata.problem("it holds a vocabulary but no weights: nothing to run.");
+  const numParts = file.metadata.optionalInteger("split.count") ?? 1;
+  if (numParts > 1)
+    throw file.metadata.problem(
+      `it is one of ${numParts} parts of a model; join them with llama-gguf-split --merge.`,
+    );
   const ropeFactors = new Map<string, Float32Array>();
   for (const name of ropeFactorTensors) {
     const tensor = file.tensors.get(name);

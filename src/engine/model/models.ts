@@ -1,0 +1,147 @@
+// The models on this machine by id, and what one is: its metadata, its tensors, whether it can run and why not.
+
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import type { ModelInfo } from "../../protocol.ts";
+import { UserError } from "../errors.ts";
+import { embeddedModelPath } from "../resources.ts";
+import type { DecoderConfig } from "./decoderConfig.ts";
+import { GgufFile, type TensorInfo } from "./gguf.ts";
+import { describeModel } from "./loadWeights.ts";
+import type { MetadataScalar, MetadataValue } from "./metadata.ts";
+import { type Environment, type FoundModel, findModels } from "./modelFolders.ts";
+
+/** A list too long to show: how many it has, and the first of them. */
+export interface ShortenedList {
+  readonly count: number;
+  readonly first: readonly MetadataScalar[];
+}
+
+export interface ModelInspection extends ModelInfo {
+  readonly version: number;
+  /** Lists beyond 16 values are shortened; integers beyond 2^53 are texts. */
+  readonly metadata: Readonly<Record<string, MetadataValue | ShortenedList>>;
+  readonly tensors: readonly TensorInfo[];
+  readonly weightBytes: number;
+  readonly numParameters: number;
+  /** Absent when the model cannot run. */
+  readonly config?: DecoderConfig;
+}
+
+const MAX_SHOWN_VALUES = 16;
+
+/** Every model on this machine, with the reason where one cannot run. */
+export async function listModels(environment: Environment = process.env): Promise<ModelInfo[]> {
+  const found = await findModels(environment);
+  return Promise.all(found.map(describeFound));
+}
+
+/**
+ * Path of a model given by path or id; the embedded model when none is given.
+ * Throws UserError listing what there is when it is neither.
+ */
+export async function resolveModel(
+  model?: string,
+  environment: Environment = process.env,
+): Promise<string> {
+  if (model === undefined || model === "") return embeddedModelPath();
+  if (await exists(model)) return resolve(model);
+  const found = await findModels(environment);
+  const match = found.find(({ id }) => id === model);
+  if (match !== undefined) return match.path;
+  throw new UserError(
+    `There is no model ${JSON.stringify(model)}: give the path of a GGUF file, or one of ${found.map(({ id }) => id).join(", ")}.`,
+  );
+}
+
+/** Everything a GGUF file says. Throws UserError when it cannot be read at all; a model that cannot run has a `problem`. */
+export async function inspectModel(path: string): Promise<ModelInspection> {
+  const file = await GgufFile.open(path);
+  try {
+    const tensors = [...file.tensors.values()];
+    const info = await describeFile(file, { id: path, path, source: "file" });
+    return {
+      ...info,
+      version: file.version,
+      metadata: Object.fromEntries(
+        [...file.metadata.values].map(([key, value]) => [key, shorten(value)]),
+      ),
+      tensors,
+      weightBytes: tensors.reduce((sum, { bytes }) => sum + bytes, 0),
+      numParameters: tensors.reduce(
+        (sum, { shape }) => sum + shape.reduce((product, extent) => product * extent, 1),
+        0,
+      ),
+    };
+  } finally {
+    await file.close();
+  }
+}
+
+async function describeFound(found: FoundModel): Promise<ModelInfo> {
+  try {
+    const file = await GgufFile.open(found.path);
+    try {
+      const { config: _, ...info } = await describeFile(file, found);
+      return info;
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const bytes = await stat(found.path).then(
+      ({ size }) => size,
+      () => 0,
+    );
+    return {
+      ...found,
+      name: found.id,
+      architecture: "unknown",
+      bytes,
+      trainedContextLength: 0,
+      problem: error.message,
+    };
+  }
+}
+
+async function describeFile(
+  file: GgufFile,
+  { id, path, source }: FoundModel,
+): Promise<ModelInfo & { readonly config?: DecoderConfig }> {
+  const { values } = file.metadata;
+  const architecture = values.get("general.architecture");
+  const name = values.get("general.name");
+  const trained = values.get(`${architecture}.context_length`);
+  const common = {
+    id,
+    path,
+    source,
+    name: typeof name === "string" ? name : id,
+    architecture: typeof architecture === "string" ? architecture : "unknown",
+    bytes: file.sizeBytes,
+    trainedContextLength: typeof trained === "number" ? trained : 0,
+  };
+  try {
+    const { config } = await describeModel(file);
+    return { ...common, config };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { ...common, problem: error.message };
+  }
+}
+
+function shorten(value: MetadataValue): MetadataValue | ShortenedList {
+  const shown = (item: MetadataScalar): MetadataScalar =>
+    typeof item === "bigint" ? item.toString() : item;
+  if (typeof value !== "object") return shown(value);
+  return value.length <= MAX_SHOWN_VALUES
+    ? value.map(shown)
+    : { count: value.length, first: value.slice(0, MAX_SHOWN_VALUES).map(shown) };
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
