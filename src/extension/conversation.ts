@@ -122,7 +122,7 @@ export class Conversation {
   }
 
   async #run(kind: ChatTurn["kind"], question: string, subject: Subject): Promise<ChatTurn> {
-    await this.stop();
+    while (this.#running) await this.stop(); // another question may have begun meanwhile
     const turn: ChatTurn = {
       id: crypto.randomUUID(),
       kind,
