@@ -262,7 +262,6 @@ def make_needle(rng: random.Random, noun: str | None = None) -> Needle:
         )
     owner = owner_name(rng)
     sentence = rng.choice(OWNED).format(n=noun, o=owner, v=value)
-    sentence = sentence[0].upper() + sentence[1:]
     return Needle((sentence,), rng.choice(OWNED_QUESTIONS).format(n=noun, o=owner), value, f"{noun} {owner}")
 
 

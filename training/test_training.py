@@ -1,0 +1,141 @@
+"""Invariants of the data, the trainer's files and GGUF: `python -m unittest` in this folder, a few seconds, no data needed."""
+
+import random
+import tempfile
+import unittest
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from batches import loss_weights, read_batches
+from checkpoint import load_optimizer, load_weights, save_state
+from examples import Asked, Example
+from gguf_file import Q8_0_BLOCK, STRING, GgufReader, q8_0, write_gguf
+from kernels import WeightedLoss
+from model import Config, Model
+from needles import make_needle
+from optimizer import Optimizer
+from passages import Passage, prompt, split_document
+from rope import METHODS
+from rows import ANSWER, BOS, EOS, FIRST, Encoder, encode_example
+
+TINY = Config(vocab=64, dim=32, layers=2, heads=4, kv_heads=2, head_dim=16, hidden=48, context=32)
+TEXT = "The parliament was established in 1999.\n\nIt sits in a hall of glass, a gift of the city. " * 9
+
+
+class Rows(unittest.TestCase):
+    encoder = Encoder(str(Path(__file__).with_name("tokenizer.model")))
+    passages = [
+        Passage("guide/setup.md", 1, 4, "It opened in 1999.\n\tOver \N{SNOWMAN} there."),
+        Passage("a.ts", 2, 2, "x = 1;"),
+    ]
+
+    def test_an_example_is_encoded_exactly_as_its_prompt(self):
+        asked = Asked("When did it open?", "1999", self.passages[0])
+        ids, kinds = encode_example(self.encoder, Example(self.passages, [asked]), 500)
+        whole = [BOS, *self.encoder.encode(prompt(self.passages, asked.question))]
+        self.assertEqual(ids[: len(whole)], whole)
+        self.assertEqual(self.encoder.decode(ids[len(whole) : -1]), "1999 [1]")
+        self.assertEqual(ids[-1], EOS)
+        self.assertEqual(kinds[len(whole) :], [FIRST] + [ANSWER] * (len(ids) - len(whole) - 1))
+
+    def test_a_refusal_has_no_citation(self):
+        ids, _ = encode_example(self.encoder, Example(self.passages, [Asked("Who?", "not in the text", None)]), 500)
+        self.assertTrue(self.encoder.decode(ids[:-1]).endswith("Answer: not in the text"))
+
+    def test_passages_name_the_lines_they_stand_in(self):
+        lines = TEXT.split("\n")
+        for p in split_document("a.txt", TEXT, False, 0, random.Random(1)):
+            self.assertEqual("\n".join(lines[p.first - 1 : p.last]).strip(), p.text.strip())
+
+    def test_the_answer_of_a_needle_stands_in_its_sentences(self):
+        rng = random.Random(2)
+        for _ in range(300):
+            needle = make_needle(rng)
+            self.assertIn(needle.answer, " ".join(needle.sentences))
+
+
+class Training(unittest.TestCase):
+    def test_the_loss_and_its_gradients_equal_cross_entropy(self):
+        torch.manual_seed(0)
+        h, embed = torch.randn(5, 8, requires_grad=True), torch.randn(11, 8, requires_grad=True)
+        targets, weights = torch.randint(11, (5,)), torch.rand(5)
+        WeightedLoss.apply(h, embed, targets, weights)[0].backward()
+        mine = h.grad.clone(), embed.grad.clone()
+        h.grad = embed.grad = None
+        (torch.nn.functional.cross_entropy(h @ embed.t(), targets, reduction="none") * weights).sum().backward()
+        torch.testing.assert_close(mine, (h.grad, embed.grad))
+
+    def test_reading_through_a_cache_equals_reading_at_once(self):
+        torch.manual_seed(0)
+        model, tokens = Model(TINY), torch.randint(64, (1, 20))
+        caches = [[] for _ in model.blocks]
+        parts = [model.hidden(part, caches) for part in (tokens[:, :9], tokens[:, 9:10], tokens[:, 10:])]
+        torch.testing.assert_close(torch.cat(parts, dim=1), model.hidden(tokens), atol=1e-5, rtol=1e-4)
+
+    def test_batches_go_on_from_a_cursor_as_if_never_stopped(self):
+        with tempfile.TemporaryDirectory() as folder:
+            names = [f"{folder}/a", f"{folder}/b"]
+            for i, name in enumerate(names):
+                np.save(name + ".tokens.npy", np.arange(9 * 5, dtype=np.uint16).reshape(9, 5) + 100 * i)
+                np.save(name + ".classes.npy", np.ones((9, 5), np.uint8))
+            every = list(read_batches(names, 8, 1, (0, 0), lambda: 0.0))
+            for i, batch in enumerate(every[:-1]):
+                rest = list(read_batches(names, 8, 1, batch.following, lambda: 0.0))
+                self.assertTrue(torch.equal(rest[0].tokens, every[i + 1].tokens))
+            late = list(read_batches(names, 8, 1, (0, 0), lambda: 0.6))
+            self.assertEqual({batch.shard for batch in late}, {names[1]})
+
+    def test_loss_weights_sum_to_one(self):
+        classes = torch.randint(5, (3, 40))
+        weights = loss_weights(classes, torch.tensor([0, 0.2, 0.3, 3, 8]), 0.3, torch.Generator().manual_seed(1))
+        self.assertAlmostEqual(float(weights.sum()), 1, places=5)
+        self.assertTrue((weights[classes == 0] == 0).all() and (weights[classes == 4] > 0).all())
+
+    def test_a_state_within_its_limit_restores_the_optimiser(self):
+        model = Model(TINY)
+        optimizer = Optimizer(model, 0.01, 0.001, 0.1)
+        model.loss(torch.randint(64, (2, 8)), torch.randint(64, (2, 8)), torch.full((2, 8), 1 / 16))[0].backward()
+        optimizer.step(1.0)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "state.pt"
+            self.assertEqual(save_state(path, model, optimizer, {}, 1 << 20), [])
+            back, _ = load_weights(path)
+            restored = Optimizer(back, 0.01, 0.001, 0.1)
+            load_optimizer(path, restored)
+            for name, momentum in optimizer.muon.buffers.items():
+                torch.testing.assert_close(
+                    restored.muon.buffers[name], momentum, atol=float(momentum.abs().max()) / 100, rtol=0
+                )
+            self.assertEqual(save_state(path, model, optimizer, {}, 60_000), ["momentum"])
+
+    def test_every_scaling_leaves_the_trained_length_alone(self):
+        for name, method in METHODS.items():
+            frequencies, attention_factor = method(TINY, 1.0)
+            torch.testing.assert_close(frequencies, Model(TINY).frequencies, msg=name)
+            self.assertEqual(attention_factor, 1.0)
+
+
+class Gguf(unittest.TestCase):
+    def test_tensors_and_metadata_read_back(self):
+        array = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32)
+        tensors = [("a", array), ("b", array.astype(np.float16)), ("c", q8_0(array))]
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "a.gguf"
+            write_gguf(path, [("general.name", STRING, "n\N{SNOWMAN}", None)], tensors)
+            back = GgufReader(path)
+        self.assertEqual(back.metadata, {"general.name": "n\N{SNOWMAN}"})
+        for name, expected in tensors:
+            self.assertTrue(np.array_equal(back.tensors[name], expected))
+
+    def test_q8_0_is_within_half_a_step(self):
+        array = np.random.default_rng(0).normal(size=(2, 32)).astype(np.float32)
+        blocks = q8_0(array)
+        self.assertEqual((blocks.dtype, blocks.dtype.itemsize), (Q8_0_BLOCK, 34))
+        restored = blocks["values"][:, 0] * blocks["scale"].astype(np.float32)
+        self.assertLess(np.abs(restored - array).max(), 0.51 * float(blocks["scale"].max()) + 1e-2)
+
+
+if __name__ == "__main__":
+    unittest.main()
