@@ -4,6 +4,7 @@ import type { GenerateRequest, LanguageModel } from "../../engine/languageModel.
 import type { RunStats } from "../../protocol.ts";
 import { defineCommand, UsageError } from "../command.ts";
 import { modelOptions, modelSettings } from "../options.ts";
+import { textTable } from "../textTable.ts";
 
 interface BenchRow {
   readonly test: string;
@@ -140,17 +141,13 @@ function table(report: {
   readonly model: string;
   readonly rows: readonly BenchRow[];
 }): string {
-  const cells = report.rows.map(({ test, depth, tokensPerSecond: { median, min, max } }) =>
-    [test, `${depth}`, median, min, max].map((cell) =>
-      typeof cell === "number" ? cell.toFixed(1) : cell,
-    ),
-  );
-  const all = [["test", "depth", "tokens/s", "min", "max"], ...cells];
-  const widths = (all[0] ?? []).map((_, i) => Math.max(...all.map((row) => row[i]?.length ?? 0)));
-  const lines = all.map((row) =>
-    row
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
-      .join("  "),
-  );
-  return [`${report.model} on ${report.adapter}`, ...lines].join("\n");
+  const rows = report.rows.map(({ test, depth, tokensPerSecond: { median, min, max } }) => [
+    test,
+    `${depth}`,
+    median.toFixed(1),
+    min.toFixed(1),
+    max.toFixed(1),
+  ]);
+  const head = ["test", "depth", "tokens/s", "min", "max"];
+  return `${report.model} on ${report.adapter}\n${textTable(head, rows)}`;
 }
