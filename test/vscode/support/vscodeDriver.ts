@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Browser, chromium, type FrameLocator, type Page } from "playwright-core";
+import { type Browser, chromium, type Frame, type Locator, type Page } from "playwright-core";
 
 export interface ServerPaths {
   /** Node that runs the server, and the server's entry point. */
@@ -140,9 +140,21 @@ export class Window {
     this.page = page;
   }
 
-  /** The chat's page inside its two frames. */
-  get chat(): FrameLocator {
-    return this.page.frameLocator("iframe.webview.ready").frameLocator("#active-frame");
+  /** The innermost frame of the webview that shows an element for `selector`. */
+  async frame(selector: string): Promise<Frame> {
+    for (let attempt = 0; attempt < 600; attempt++) {
+      for (const frame of this.page.frames()) {
+        // A frame may go away while it is asked.
+        if ((await frame.$(selector).catch(() => null)) !== null) return frame;
+      }
+      await this.page.waitForTimeout(50);
+    }
+    throw new Error(`No webview showed ${selector} within 30 s.`);
+  }
+
+  /** The chat's page. */
+  chat(): Promise<Frame> {
+    return this.frame("lectern-composer");
   }
 
   /** Run a command of the palette by its full title. */
@@ -154,11 +166,25 @@ export class Window {
     await rows.filter({ hasText: title }).first().click();
   }
 
-  /** Ask in the chat view, as a user does. */
-  async ask(question: string): Promise<void> {
-    const input = this.chat.getByRole("textbox", { name: "Question" });
+  /** Ask in the chat view, as a user does; resolves with the turn's element. */
+  async ask(question: string): Promise<Locator> {
+    const chat = await this.chat();
+    const numTurns = await chat.locator(".turn").count();
+    const input = chat.getByRole("textbox", { name: "Question" });
     await input.fill(question);
     await input.press("Enter");
+    const turn = chat.locator(".turn").nth(numTurns);
+    await turn.waitFor();
+    return turn;
+  }
+
+  /** How a turn of the chat ended. */
+  async ended(turn: Locator): Promise<string> {
+    for (;;) {
+      const state = await turn.getAttribute("data-state");
+      if (state !== null && state !== "running" && state !== "stopping") return state;
+      await this.page.waitForTimeout(50);
+    }
   }
 
   async close(): Promise<void> {

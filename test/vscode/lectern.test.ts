@@ -1,0 +1,281 @@
+// The installed .vsix in a real VS Code, used as a user does. No PATH and no other Node is allowed, so what runs came
+// out of the package.
+
+import assert from "node:assert/strict";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import type { EngineRecord } from "../../src/protocol.ts";
+import { skip } from "../support/skip.ts";
+import { writeTalkativeModel } from "./support/talkativeModel.ts";
+import { type Settings, VsCode, type Window } from "./support/vscodeDriver.ts";
+
+const CHROMIUM = process.env.LECTERN_CHROMIUM ?? "/usr/bin/chromium";
+const SCREENSHOTS = "out/screenshots";
+
+const FILES = {
+  "README.md": "# Town records\n\nNotes about the town of Aldmoor and its institutions.\n",
+  "records/parliament.md":
+    "# The parliament\n\nThe parliament was established in 1999. It sits in the old town hall.\n\nIts first speaker was Edith Marlow, who had been a judge.\n",
+  "records/bridge.md":
+    "# The bridge\n\nThe stone bridge over the river Ald was built by Thomas Telling.\nIt carries the road to the harbour.\n",
+  "src/server.ts":
+    "/** The port that the server listens on. */\nexport const DEFAULT_PORT = 4173;\n",
+};
+
+describe("Lectern in VS Code", function () {
+  this.timeout(120_000);
+  let code: VsCode;
+  let window: Window;
+  let workspace: string;
+  let talkativeModel: string;
+
+  before(async function () {
+    if (!existsSync(CHROMIUM)) skip(this, `no Chromium at ${CHROMIUM}`);
+    workspace = realpathSync(mkdtempSync(join(tmpdir(), "lectern-workspace-")));
+    writeFiles(workspace, FILES);
+    mkdirSync(SCREENSHOTS, { recursive: true });
+    talkativeModel = join(workspace, "..", "lectern-talkative.gguf");
+    await writeTalkativeModel(talkativeModel);
+    const { vscodeServer }: { vscodeServer(): { node: string; entry: string } } = await script(
+      "../../scripts/vscodeServer.mjs",
+    );
+    const { packageExtension }: { packageExtension(): Promise<string> } = await script(
+      "../../scripts/package.mjs",
+    );
+    code = await VsCode.start({
+      ...vscodeServer(),
+      vsix: await packageExtension(),
+      chromium: CHROMIUM,
+    });
+  });
+
+  after(async () => {
+    await code?.stop();
+    for (const path of [workspace, talkativeModel]) {
+      if (path) rmSync(path, { recursive: true, force: true });
+    }
+  });
+
+  it("runs nothing in an untrusted workspace and takes no path from it", async () => {
+    const untrusted = realpathSync(mkdtempSync(join(tmpdir(), "lectern-untrusted-")));
+    const evil = join(untrusted, "evil");
+    writeFileSync(evil, `#!/bin/sh\ntouch ${join(untrusted, "ran")}\n`, { mode: 0o755 });
+    writeFiles(untrusted, {
+      ".vscode/settings.json": JSON.stringify({ "lectern.nodePath": evil, "lectern.model": evil }),
+    });
+    code.configure({
+      "security.workspace.trust.enabled": true,
+      "security.workspace.trust.startupPrompt": "never",
+      "security.workspace.trust.banner": "never",
+    });
+    const stranger = await code.open(untrusted);
+    await stranger.command("Lectern: Ask About Workspace");
+    const chat = await stranger.chat();
+    await chat.getByText("This workspace is not trusted").waitFor();
+    assert.equal(await chat.getByRole("textbox", { name: "Question" }).isDisabled(), true);
+    assert.equal(await chat.locator(".pick-label").last().innerText(), "Lectern Mini");
+    assert.equal(findRecord(), undefined, "an engine was started");
+    assert.equal(existsSync(join(untrusted, "ran")), false);
+    await stranger.close();
+    rmSync(untrusted, { recursive: true, force: true });
+  });
+
+  it("answers about the workspace with a verified citation", async () => {
+    await open({ "workbench.colorTheme": "Default Dark Modern" });
+    await window.command("Lectern: Ask About Workspace");
+    const turn = await window.ask("When was the parliament established?");
+    await turn.locator(".progress").waitFor();
+    assert.equal(await window.ended(turn), "done");
+    assert.match(await turn.locator(".markdown").innerText(), /1999/);
+    const source = turn.locator(".source.verified").first();
+    assert.match(await source.innerText(), /parliament\.md/);
+    assert.match(await turn.locator(".receipt summary").innerText(), /Searched .* tokens/);
+  });
+
+  it("runs the engine on the package's own Node, in a clean environment", function () {
+    if (process.platform !== "linux") skip(this, "needs /proc");
+    const { pid } = record();
+    const executable = readlinkSync(`/proc/${pid}/exe`);
+    assert.ok(executable.startsWith(realpathSync(code.extensions)), executable);
+    const environment = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+    assert.deepEqual(
+      environment.filter((entry) => /^(ELECTRON_|VSCODE_|NODE_OPTIONS=)/.test(entry)),
+      [],
+    );
+  });
+
+  it("opens a citation at its line", async () => {
+    const chat = await window.chat();
+    await chat.locator(".chip.verified").first().click();
+    await window.page.locator('.tab.active[data-resource-name="parliament.md"]').waitFor();
+    await window.page.getByText(/^Ln 3, Col/).waitFor();
+  });
+
+  it("is usable with a keyboard and a screen reader, in dark and in light", async () => {
+    const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf8");
+    for (const theme of ["Dark", "Light"]) {
+      code.configure({ "workbench.colorTheme": `Default ${theme} Modern` });
+      const chat = await window.chat();
+      await chat.locator(`body.vscode-${theme.toLowerCase()}`).waitFor();
+      await chat.evaluate(axe);
+      const violations: { id: string; nodes: { html: string }[] }[] = await chat.evaluate(
+        "axe.run({ runOnly: ['wcag2a', 'wcag2aa'] }).then(({ violations }) => violations)",
+      );
+      const found = violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
+      await screenshot(`answer-${theme.toLowerCase()}`);
+      assert.deepEqual(found, [], theme);
+    }
+  });
+
+  it("reads what an editor holds, saved or not", async () => {
+    await window.page.keyboard.press("ControlOrMeta+Home");
+    const editor = window.page.locator(".editor-group-container.active .view-lines").first();
+    await editor.click();
+    await window.page.keyboard.press("ControlOrMeta+End");
+    await window.page.keyboard.type("\nThe clerk of the parliament is Jonas Whitlow.");
+    const turn = await window.ask("Who is the clerk of the parliament?");
+    assert.equal(await window.ended(turn), "done");
+    assert.match(await turn.innerText(), /Whitlow/);
+    const onDisk = readFileSync(join(workspace, "records/parliament.md"), "utf8");
+    assert.doesNotMatch(onDisk, /Whitlow/);
+  });
+
+  it("summarises the active file", async () => {
+    const chat = await window.chat();
+    const numTurns = await chat.locator(".turn").count();
+    await window.command("Lectern: Summarize File");
+    const turn = chat.locator(".turn").nth(numTurns);
+    assert.equal(await window.ended(turn), "done");
+    assert.ok((await turn.locator(".markdown").innerText()).length > 20);
+  });
+
+  it("shows the cache stats", async () => {
+    await window.command("Lectern: Show Cache Stats");
+    const stats = await window.frame("h1 + section, h1 + .hint");
+    const text = await stats.locator("body").innerText();
+    for (const part of ["Tokens read", "Prefill", "GPU memory by purpose", "Adapter"]) {
+      assert.ok(text.includes(part), `${part} is missing in:\n${text}`);
+    }
+    assert.match(text, /weights\s+[\d.]+ MB/i);
+    await screenshot("cache-stats-light");
+  });
+
+  it("keeps the chat when the window is reloaded", async () => {
+    await open({ "lectern.model": talkativeModel, "workbench.colorTheme": "Default Dark Modern" });
+    await window.command("Lectern: Ask About Workspace");
+    const chat = await window.chat();
+    await chat.locator(".turn").nth(2).waitFor();
+    assert.match(await chat.locator(".turn").first().innerText(), /When was the parliament/);
+  });
+
+  it("streams, and stops when asked to", async () => {
+    const turn = await window.ask("Tell me about the bridge.");
+    const text = turn.locator(".markdown");
+    await text.waitFor();
+    const before = (await text.innerText()).length;
+    await growsBeyond(text, before);
+    await screenshot("streaming-dark");
+    await (await window.chat()).getByRole("button", { name: "Stop" }).click();
+    assert.equal(await window.ended(turn), "stopped");
+    assert.match(await turn.innerText(), /Stopped: the answer is partial/);
+    const kept = (await text.innerText()).length;
+    assert.ok(kept > before, `${kept} characters of at least ${before} were kept`);
+  });
+
+  it("keeps a partial answer when the engine is killed, and answers the next question", async () => {
+    const turn = await window.ask("Tell me about the bridge.");
+    const text = turn.locator(".markdown");
+    await text.waitFor();
+    await growsBeyond(text, 10);
+    const { pid } = record();
+    process.kill(pid, "SIGKILL");
+    assert.equal(await window.ended(turn), "failed");
+    assert.match(await turn.innerText(), /Partial answer\. The engine ended in the middle/);
+    assert.ok((await text.innerText()).length > 10);
+    await screenshot("crash-dark");
+    await open({});
+    await window.command("Lectern: Ask About Workspace");
+    const again = await window.ask("Who built the stone bridge?");
+    assert.equal(await window.ended(again), "done");
+    assert.match(await again.locator(".markdown").innerText(), /Telling/);
+    assert.notEqual(record().pid, pid);
+  });
+
+  it("shares one engine between two windows", async () => {
+    const { pid } = record();
+    const second = await code.open(join(workspace, "records"));
+    await second.command("Lectern: Ask About Workspace");
+    const turn = await second.ask("Who was the first speaker?");
+    assert.equal(await second.ended(turn), "done");
+    assert.equal(record().pid, pid);
+    await second.command("Lectern: Show Cache Stats");
+    const stats = await second.frame("h1 + section");
+    assert.match(await stats.locator("body").innerText(), new RegExp(`Process\\s+${pid}`));
+    assert.match(await stats.locator("body").innerText(), /Windows attached\s+2/);
+    await second.close();
+  });
+
+  it("writes what it does to its log", async () => {
+    await window.command("Lectern: Show Log");
+    await window.page.locator(".output-view-container, .panel .view-lines").first().waitFor();
+    await window.page
+      .getByText(/Attached to the engine, process \d+/)
+      .first()
+      .waitFor();
+  });
+
+  /** (Re)open the window with these settings. */
+  async function open(settings: Settings): Promise<void> {
+    code.configure(settings);
+    window = await code.open(workspace, window?.page);
+  }
+
+  async function screenshot(name: string): Promise<void> {
+    await window.page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
+  }
+
+  function findRecord(): EngineRecord | undefined {
+    if (!existsSync(code.runtimeFolder)) return undefined;
+    const file = readdirSync(code.runtimeFolder).find((name) => name.endsWith(".json"));
+    return file && JSON.parse(readFileSync(join(code.runtimeFolder, file), "utf8"));
+  }
+
+  function record(): EngineRecord {
+    const found = findRecord();
+    assert.ok(found, "no engine has published itself");
+    return found;
+  }
+});
+
+async function growsBeyond(
+  text: { innerText(): Promise<string> },
+  numCharacters: number,
+): Promise<void> {
+  while ((await text.innerText()).length <= numCharacters) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function writeFiles(folder: string, files: Readonly<Record<string, string>>): void {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+}
+
+/** The scripts are plain JavaScript without types; callers say what they use. */
+function script(path: string) {
+  return import(path);
+}
