@@ -23,7 +23,7 @@ function inspectionText(inspection: ModelInspection): string {
   ]);
   const tensors = inspection.tensors.map((tensor) => [
     tensor.name,
-    tensor.type.name,
+    tensor.type,
     tensor.shape.join(" × "),
   ]);
   return [
