@@ -42,7 +42,11 @@ function answerView(turn: ChatTurn): TemplateResult {
     const index = Number(chip?.getAttribute("data-citation") ?? Number.NaN);
     if (Number.isInteger(index)) send({ type: "openCitation", turnId: turn.id, index });
   };
-  const isShort = turn.kind === "ask" && turn.answer.length < 80 && !turn.answer.includes("\n");
+  const isShort =
+    turn.state === "done" &&
+    turn.kind === "ask" &&
+    turn.answer.length < 80 &&
+    !turn.answer.includes("\n");
   return html`<div class="markdown ${isShort ? "short" : ""}" @click=${open}>
     ${unsafeHTML(renderMarkdown(turn.answer, turn.citations))}
   </div>`;
@@ -145,7 +149,7 @@ function sourceView(turnId: string, citation: ChatCitation, index: number): Temp
       <span class="source-head">
         <span class="number">${index + 1}</span>
         <span class="file">${label.slice(slash)}</span>
-        <span class="folder">${label.slice(0, slash)}</span>
+        <span class="folder"><bdi>${label.slice(0, Math.max(0, slash - 1))}</bdi></span>
         <span class="place">${place}</span>
         <span class="status"><span class="codicon codicon-${verified ? "pass-filled" : "circle-large-outline"}" aria-hidden="true"></span><span class="status-text">${status}</span></span>
       </span>
