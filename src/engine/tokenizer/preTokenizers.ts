@@ -104,7 +104,8 @@ export const PRE_TOKENIZERS = {
     "[\\r\\n]",
     `\\s?[${CASED_LETTERS}]+`,
     "\\s?[!-\\/:-~\\uFF01-\\uFF0F\\uFF1A-\\uFF5E\\u2018-\\u201F\\u3000-\\u3002]+",
-    "\\s+$",
+    // The look-behind changes no match; it keeps the search linear in long runs of spaces.
+    "(?<!\\s)\\s+$",
     CJK_OR_HANGUL,
     "\\p{N}+",
   ]),
@@ -165,13 +166,34 @@ function splitByStage(
     return;
   }
   let start = 0;
-  for (const match of text.matchAll(stage)) {
-    if (match.index > start)
-      splitByStage(stages, index + 1, text.slice(start, match.index), onPart);
-    splitByStage(stages, index + 1, match[0], onPart);
-    start = match.index + match[0].length;
+  try {
+    for (const match of text.matchAll(stage)) {
+      if (match.index > start)
+        splitByStage(stages, index + 1, text.slice(start, match.index), onPart);
+      splitByStage(stages, index + 1, match[0], onPart);
+      start = match.index + match[0].length;
+    }
+    if (start < text.length) splitByStage(stages, index + 1, text.slice(start), onPart);
+  } catch (error) {
+    if (!isStackOverflow(error) || text.length <= WINDOW) throw error;
+    for (const window of windows(text, start)) splitByStage(stages, index, window, onPart);
   }
-  if (start < text.length) splitByStage(stages, index + 1, text.slice(start), onPart);
+}
+
+/** V8 keeps a stack entry per character of a match; a single word of some four million characters overflows it. */
+function isStackOverflow(error: unknown): boolean {
+  return error instanceof RangeError && error.message.includes("call stack");
+}
+
+const WINDOW = 2 ** 20;
+
+function* windows(text: string, from: number): Generator<string> {
+  for (let start = from; start < text.length; ) {
+    const end = start + WINDOW;
+    const splitsPair = (text.codePointAt(end - 1) ?? 0) > 0xffff;
+    yield text.slice(start, splitsPair ? end + 1 : end);
+    start = splitsPair ? end + 1 : end;
+  }
 }
 
 /** JavaScript's \s differs from Unicode's White_Space (U+0085, U+FEFF), which all of these vocabularies mean. */

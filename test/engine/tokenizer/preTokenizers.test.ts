@@ -36,4 +36,14 @@ describe("preTokenizers", () => {
       for (const text of [...golden.texts, "", "\n", " ", "\ud800x"])
         assert.equal(split(id, text).join(""), text);
     });
+
+  it("keeps every character of a word too long for V8's regular expressions", () => {
+    const text = `${"a".repeat(9_999_999)}😀 ${"中".repeat(10_000_000)}`;
+    let end = 0;
+    splitText(findPreTokenizer("qwen2"), text, (part) => {
+      assert.ok(text.startsWith(part, end));
+      end += part.length;
+    });
+    assert.equal(end, text.length);
+  });
 });
