@@ -1,0 +1,74 @@
+// Times the matrix kernels and prints a Markdown table: npx tsx test/bench/matmul.ts [--first] [format…]
+// GFLOP/s for many tokens, microseconds for one; `--first` also shows the first run, which compiles on the CPU.
+
+import { CommandList } from "../../src/engine/gpu/commandList.ts";
+import { type Gpu, openGpu } from "../../src/engine/gpu/device.ts";
+import { uploadStacked } from "../../src/engine/model/gpuMatrix.ts";
+import { createLinear } from "../../src/engine/model/operations/linear.ts";
+import { createStepBuffer, writeStep } from "../../src/engine/model/step.ts";
+import { type WeightFormatId, weightFormats } from "../../src/engine/model/weightFormats/index.ts";
+import { randomMatrix } from "../support/matrixSource.ts";
+import { randomFloats } from "../support/random.ts";
+
+const shapes = [
+  { tokens: 1024, cols: 256, rows: 704 },
+  { tokens: 1024, cols: 768, rows: 256 },
+  { tokens: 512, cols: 512, rows: 512 },
+  { tokens: 16, cols: 256, rows: 704 },
+  { tokens: 1, cols: 256, rows: 704 },
+  { tokens: 1, cols: 768, rows: 256 },
+  { tokens: 1, cols: 256, rows: 8192 },
+] as const;
+const REPEATS = 5;
+const TARGET_MS = 100;
+
+const args = process.argv.slice(2);
+const named = args.filter((arg) => !arg.startsWith("--"));
+// Registry keys are ids.
+const formats = (Object.keys(weightFormats) as WeightFormatId[]).filter(
+  (format) => named.length === 0 || named.includes(format),
+);
+
+const gpu = await openGpu();
+console.log(`${gpu.capabilities.name}, ${gpu.capabilities.backend}\n`);
+const titles = shapes.map(({ tokens, cols, rows }) => `${tokens}×${cols}×${rows}`);
+console.log(`| format | ${titles.join(" | ")} |\n|---|${titles.map(() => "---:|").join("")}`);
+for (const format of formats) {
+  const cells: string[] = [];
+  for (const shape of shapes) cells.push(await measure(gpu, format, shape));
+  console.log(`| ${format} | ${cells.join(" | ")} |`);
+}
+gpu.dispose();
+
+async function measure(
+  gpu: Gpu,
+  format: WeightFormatId,
+  { tokens, cols, rows }: (typeof shapes)[number],
+): Promise<string> {
+  const matrix = await uploadStacked(gpu, [randomMatrix(format, rows, cols).source]);
+  const linear = await createLinear(gpu, matrix, { output: "set" });
+  const step = createStepBuffer(gpu);
+  writeStep(gpu, step, { numTokens: tokens, firstPosition: 0, firstSlot: 0 });
+  const input = gpu.buffers.upload("activations", randomFloats(tokens * cols, 1));
+  const output = gpu.buffers.allocate({ purpose: "activations", bytes: 4 * tokens * rows });
+  const commands = new CommandList();
+  linear.encode(commands, { input, output, step }, tokens);
+
+  const time = async (count: number): Promise<number> => {
+    const encoder = gpu.device.createCommandEncoder();
+    for (let i = 0; i < count; i++) commands.encode(encoder);
+    const start = performance.now();
+    gpu.device.queue.submit([encoder.finish()]);
+    await gpu.finished();
+    return (performance.now() - start) / count;
+  };
+  const first = await time(1);
+  const count = Math.ceil(TARGET_MS / Math.max(0.01, await time(2)));
+  let best = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < REPEATS; i++) best = Math.min(best, await time(count));
+  for (const buffer of [input, output, step]) gpu.buffers.release(buffer);
+
+  const gigaflops = (2e-6 * tokens * cols * rows) / best;
+  const rate = tokens === 1 ? `${(1000 * best).toFixed(0)} µs` : gigaflops.toFixed(1);
+  return args.includes("--first") ? `${rate} (${first.toFixed(0)} ms)` : rate;
+}
