@@ -153,6 +153,8 @@ export interface Summary {
   }[];
   readonly coverage: Coverage;
   readonly stats?: RunStats;
+  /** True when it was stopped: the sections that were done. */
+  readonly partial?: boolean;
 }
 
 export interface ReadResult {

@@ -14,6 +14,7 @@ import { quoteSentences } from "./quoteSentences.ts";
 import type { Reading } from "./reading.ts";
 import { readSeparately } from "./readSeparately.ts";
 import { readTogether } from "./readTogether.ts";
+import { samplingOf } from "./sampling.ts";
 import type { Query, ScoredPassage } from "./searchIndex.ts";
 import type { Watch } from "./searchPassages.ts";
 import type { Shelf } from "./shelf.ts";
@@ -135,12 +136,6 @@ function queryOf({ question, history = [] }: AskParams): Query {
   const last = history.at(-1);
   if (!last) return { text: question };
   return { text: question, background: `${last.question} ${last.answer.slice(0, 300)}` };
-}
-
-function samplingOf(params: AskParams) {
-  const { maxTokens, temperature = 0, topK, topP, minP, repetitionPenalty, seed, stop } = params;
-  const given = { maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop };
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
 function tellOccurrences(phrase: string, occurrences: readonly Occurrence[]): Draft {
