@@ -6,10 +6,11 @@ import type { Capabilities } from "../../src/engine/gpu/capabilities.ts";
 import type { KernelSource } from "../../src/engine/gpu/linkKernel.ts";
 import { attentionSources } from "../../src/engine/model/operations/attention.ts";
 import { embedSource } from "../../src/engine/model/operations/embed.ts";
-import { gatedMlpSource } from "../../src/engine/model/operations/gatedMlp.ts";
-import { linearSources } from "../../src/engine/model/operations/linear.ts";
+import { linearSources } from "../../src/engine/model/operations/linearKernels.ts";
+import { nllSource } from "../../src/engine/model/operations/nll.ts";
 import { rmsNormSource } from "../../src/engine/model/operations/rmsNorm.ts";
 import { ropeSource } from "../../src/engine/model/operations/rope.ts";
+import { sampleSource } from "../../src/engine/model/operations/sampler.ts";
 import { type WeightFormatId, weightFormats } from "../../src/engine/model/weightFormats/index.ts";
 
 /** The variants that an adapter of these capabilities may be given. */
@@ -24,9 +25,6 @@ const epsilon = 1e-5;
 
 const rmsNorms: KernelVariants = (capabilities) =>
   booleans.map((accumulates) => rmsNormSource(capabilities, { size: 64, epsilon, accumulates }));
-
-const gatedMlps: KernelVariants = () =>
-  (["silu", "gelu"] as const).map((activation) => gatedMlpSource({ size: 172, activation }));
 
 const ropes: KernelVariants = (capabilities) =>
   headDims.flatMap((headDim) =>
@@ -73,21 +71,28 @@ const linears: KernelVariants = (capabilities) =>
       (output === "set" || output === "add" ? booleans : [false]).flatMap((hasBias) => {
         const variant = { format, output, hasBias };
         const here = linearSources(capabilities, variant);
-        // A CPU gets other kernels than a GPU.
-        const other = { ...capabilities, isSoftware: !capabilities.isSoftware, subgroupMinSize: 8 };
-        const there = linearSources(other, variant);
-        return [here.matvec, here.matmul, there.matvec, there.matmul];
+        // A CPU gets other kernels than a GPU, and a small subgroup others than a large one.
+        const { isSoftware } = capabilities;
+        const size = { subgroupMinSize: 8, subgroupMaxSize: 8 };
+        const there = linearSources({ ...capabilities, ...size, isSoftware: !isSoftware }, variant);
+        return [here.matvec, here.matmul, there.matvec, there.matmul].map(({ kernel }) => kernel);
       }),
     ),
   );
 
 const embeds: KernelVariants = () => weightFormatIds.map((format) => embedSource(format, 16));
 
+const heads: KernelVariants = (capabilities) =>
+  [500, 262_144].flatMap((vocabSize) => [
+    sampleSource(capabilities, vocabSize),
+    nllSource(capabilities, vocabSize),
+  ]);
+
 export const kernelVariants: readonly KernelVariants[] = [
+  heads,
   embeds,
   linears,
   rmsNorms,
-  gatedMlps,
   ropes,
   attentions,
 ];

@@ -1,0 +1,113 @@
+// Decoding without waiting for the host: steps are submitted ahead, each reading the token the one before drew on the GPU;
+// the host reads the tokens behind them.
+
+import { BufferUsage } from "./gpu/bufferUsage.ts";
+import type { CommandList } from "./gpu/commandList.ts";
+import { DRAWN_SIZE } from "./model/operations/sampler.ts";
+import type { PrefillModel } from "./prefill.ts";
+
+interface Batch {
+  readonly tokens: Promise<Uint32Array>;
+  readonly steps: number;
+}
+
+// A stop waits for what was submitted, and must act within 250 ms.
+const BATCH_MS = 30;
+const MAX_BATCH_STEPS = 16;
+const BATCHES_AHEAD = 3;
+const STAGING_BYTES = 4 * MAX_BATCH_STEPS;
+
+export class DecodeAhead {
+  readonly #model: PrefillModel;
+  readonly #staging: GPUBuffer[] = [];
+  readonly #batches: Batch[] = [];
+  /** Position of the token drawn next. */
+  #position = 0;
+  #end = 0;
+  #stepMs: number | undefined;
+  #lastDoneMs = 0;
+
+  constructor(model: PrefillModel) {
+    this.#model = model;
+  }
+
+  /** Draw the token at `position` with `first`, then decode until the token at `end − 1` is drawn. */
+  begin(first: CommandList, position: number, end: number): void {
+    this.#position = position;
+    this.#end = end;
+    this.#lastDoneMs = performance.now();
+    this.#submit([first]);
+  }
+
+  /** Slots the steps submitted so far will have filled. */
+  get slotsFilled(): number {
+    return this.#position - 1;
+  }
+
+  /** The next tokens drawn, in order; none when `end` was reached. */
+  async next(): Promise<Uint32Array> {
+    while (this.#batches.length < BATCHES_AHEAD && this.#position < this.#end) {
+      const steps = Math.min(this.#batchSteps(), this.#end - this.#position);
+      this.#submit(
+        Array.from({ length: steps }, (_, step) =>
+          // The step that draws position p reads the token at p − 1 and attends to p slots.
+          this.#model.decoder.decodeList(this.#position + step),
+        ),
+      );
+    }
+    return (await this.#batches.shift()?.tokens) ?? new Uint32Array();
+  }
+
+  /** Wait for the steps that ran ahead; their tokens are dropped. */
+  async abandon(): Promise<void> {
+    this.#end = this.#position;
+    const batches = this.#batches.splice(0);
+    await Promise.allSettled(batches.map((batch) => batch.tokens));
+  }
+
+  dispose(): void {
+    for (const buffer of this.#staging.splice(0)) this.#model.gpu.buffers.release(buffer);
+  }
+
+  #batchSteps(): number {
+    if (this.#stepMs === undefined) return 1;
+    return Math.max(1, Math.min(MAX_BATCH_STEPS, Math.floor(BATCH_MS / this.#stepMs)));
+  }
+
+  #submit(lists: readonly CommandList[]): void {
+    const { gpu, decoder } = this.#model;
+    const encoder = gpu.device.createCommandEncoder();
+    for (const list of lists) list.encode(encoder);
+    const staging = this.#takeStaging();
+    for (let i = 0; i < lists.length; i++) {
+      const index = (this.#position + i) % DRAWN_SIZE;
+      encoder.copyBufferToBuffer(decoder.sampler.drawn, 4 * index, staging, 4 * i, 4);
+    }
+    gpu.device.queue.submit([encoder.finish()]);
+    this.#position += lists.length;
+    this.#batches.push({ steps: lists.length, tokens: this.#readBack(staging, lists.length) });
+  }
+
+  async #readBack(staging: GPUBuffer, count: number): Promise<Uint32Array> {
+    await this.#model.gpu.mapped(staging);
+    const tokens = new Uint32Array(staging.getMappedRange(0, 4 * count).slice(0));
+    staging.unmap();
+    this.#staging.push(staging);
+    const nowMs = performance.now();
+    const stepMs = (nowMs - this.#lastDoneMs) / count;
+    this.#lastDoneMs = nowMs;
+    this.#stepMs = ((this.#stepMs ?? stepMs) + stepMs) / 2;
+    return tokens;
+  }
+
+  #takeStaging(): GPUBuffer {
+    return (
+      this.#staging.pop() ??
+      this.#model.gpu.buffers.allocate({
+        purpose: "staging",
+        bytes: STAGING_BYTES,
+        usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST,
+      })
+    );
+  }
+}

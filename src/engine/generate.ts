@@ -1,0 +1,240 @@
+// A model on the GPU as a LanguageModel: prefill what the cache lacks, decode ahead, roll back what nobody wanted.
+
+import type { CacheStats, RunStats } from "../protocol.ts";
+import { DecodeAhead } from "./decodeAhead.ts";
+import { throwIfStopped, UserError } from "./errors.ts";
+import type { GenerateRequest, LanguageModel } from "./languageModel.ts";
+import { writeStep } from "./model/step.ts";
+import { Prefill, type PrefillModel } from "./prefill.ts";
+import { StopStrings } from "./stopStrings.ts";
+import type { Tokenizer } from "./tokenizer/tokenizer.ts";
+
+export interface GpuModelParts extends PrefillModel {
+  readonly name: string;
+  readonly tokenizer: Tokenizer;
+  readonly metadata: ReadonlyMap<string, unknown>;
+  readonly contextLength: number;
+  /** Frees weights and what belongs to them. */
+  dispose(): void;
+}
+
+export class GpuLanguageModel implements LanguageModel {
+  readonly name: string;
+  readonly architecture: string;
+  readonly tokenizer: Tokenizer;
+  readonly metadata: ReadonlyMap<string, unknown>;
+  readonly trainedContextLength: number;
+  readonly contextLength: number;
+  readonly #parts: GpuModelParts;
+  readonly #prefill: Prefill;
+  readonly #ahead: DecodeAhead;
+
+  constructor(parts: GpuModelParts) {
+    const { config } = parts.decoder;
+    this.name = parts.name;
+    this.architecture = config.architecture;
+    this.tokenizer = parts.tokenizer;
+    this.metadata = parts.metadata;
+    this.trainedContextLength = config.trainedContextLength;
+    this.contextLength = parts.contextLength;
+    this.#parts = parts;
+    this.#prefill = new Prefill(parts);
+    this.#ahead = new DecodeAhead(parts);
+  }
+
+  async *generate(
+    request: GenerateRequest,
+  ): AsyncGenerator<{ token: number; text: string }, RunStats> {
+    const { prompt, signal } = request;
+    const { cache, decoder } = this.#parts;
+    this.#checkTokens(prompt);
+    const room = this.contextLength - prompt.length;
+    const end = prompt.length + Math.min(request.maxTokens ?? room, room);
+    const clock = new Clock();
+    let generated = 0;
+    if (end > prompt.length) {
+      await decoder.reserve(end);
+      const rows = await this.#read(prompt, request);
+      clock.prefilled();
+      decoder.sampler.begin(request, prompt);
+      this.#begin(rows, prompt.length, end);
+      const kept: number[] = [];
+      try {
+        for await (const piece of this.#decode(request, kept)) {
+          generated = kept.length;
+          clock.token();
+          yield piece;
+        }
+      } finally {
+        await this.#ahead.abandon();
+        // Slots behind the last token kept hold keys of tokens nobody saw.
+        cache.append(kept.slice(0, Math.max(0, this.#ahead.slotsFilled - prompt.length)));
+      }
+    }
+    throwIfStopped(signal);
+    return this.#stats(clock, prompt.length, generated);
+  }
+
+  async scoreTokens(
+    tokens: readonly number[],
+    options: {
+      onPrefill?: (done: number, total: number) => void;
+      signal?: AbortSignal;
+    } = {},
+  ): Promise<Float32Array> {
+    this.#checkTokens(tokens);
+    const { gpu, decoder, cache } = this.#parts;
+    const { activations } = decoder;
+    const nll = new Float32Array(tokens.length - 1);
+    await decoder.reserve(tokens.length);
+    cache.truncate(0);
+    await this.#prefill.run(tokens, 0, {
+      ...options,
+      onChunk: async (start, count) => {
+        // The last token of all has no target.
+        const scored = Math.min(count, nll.length - start);
+        for (let row = 0; row < scored; row += activations.logitRows) {
+          const rows = Math.min(activations.logitRows, scored - row);
+          const first = start + row;
+          const targets = Uint32Array.from(tokens.slice(first + 1, first + 1 + rows));
+          gpu.buffers.write(activations.targets, 0, targets);
+          this.#writeOutputStep(rows);
+          const encoder = gpu.device.createCommandEncoder();
+          decoder.nllList(row, rows).encode(encoder);
+          gpu.device.queue.submit([encoder.finish()]);
+          nll.set(new Float32Array(await gpu.read(activations.nll, 0, 4 * rows)), first);
+        }
+      },
+    });
+    return nll;
+  }
+
+  cacheStats(): CacheStats {
+    return this.#parts.cache.stats();
+  }
+
+  dispose(): void {
+    this.#ahead.dispose();
+    this.#parts.dispose();
+  }
+
+  /** Bring the cache to hold the prompt; returns the rows of the last chunk. */
+  async #read(prompt: readonly number[], request: GenerateRequest): Promise<number> {
+    const { cache } = this.#parts;
+    // The last token is read in any case: its logits are what generation begins with.
+    const first = Math.min(cache.sharedPrefix(prompt), prompt.length - 1);
+    cache.truncate(first);
+    const { signal, onPrefill } = request;
+    return this.#prefill.run(prompt, first, { signal, onPrefill });
+  }
+
+  #begin(rows: number, position: number, end: number): void {
+    const { gpu, decoder } = this.#parts;
+    this.#writeOutputStep(1);
+    // The step of the prompt's last token: drawing from it moves on to the next one.
+    const last = position - 1;
+    writeStep(gpu, decoder.decodeStep, { numTokens: 1, firstPosition: last, firstSlot: last });
+    this.#ahead.begin(decoder.firstTokenList(rows), position, end);
+  }
+
+  /** Tokens and their text until an end token, a stop string or the last position; `kept` collects the tokens. */
+  async *#decode(
+    request: GenerateRequest,
+    kept: number[],
+  ): AsyncGenerator<{ token: number; text: string }, void> {
+    const { endTokens } = this.tokenizer;
+    const stream = this.tokenizer.stream();
+    const stops = new StopStrings(request.stop);
+    for (;;) {
+      const tokens = await this.#ahead.next();
+      throwIfStopped(request.signal);
+      if (tokens.length === 0) break;
+      for (const token of tokens) {
+        if (endTokens.has(token)) return yield* flush();
+        kept.push(token);
+        const { text, isStopped } = stops.push(stream.push(token));
+        yield { token, text };
+        throwIfStopped(request.signal);
+        if (isStopped) return;
+      }
+    }
+    yield* flush();
+
+    function* flush(): Generator<{ token: number; text: string }, void> {
+      const { text, isStopped } = stops.push(stream.flush());
+      const rest = isStopped ? text : text + stops.flush();
+      const last = kept.at(-1);
+      // Text without a token of its own: it belongs to the last one.
+      if (rest !== "" && last !== undefined) yield { token: last, text: rest };
+    }
+  }
+
+  #writeOutputStep(rows: number): void {
+    const { gpu, decoder } = this.#parts;
+    writeStep(gpu, decoder.outputStep, { numTokens: rows, firstPosition: 0, firstSlot: 0 });
+  }
+
+  #checkTokens(tokens: readonly number[]): void {
+    const { vocabSize } = this.#parts.decoder.config;
+    if (tokens.length === 0) throw new UserError("The prompt is empty: give at least one token.");
+    if (tokens.length > this.contextLength) {
+      throw new UserError(
+        `The text has ${tokens.length} tokens and the context ${this.contextLength}: shorten it or raise the context length.`,
+      );
+    }
+    const unknown = tokens.find((token) => !(token >= 0 && token < vocabSize));
+    if (unknown !== undefined)
+      throw new UserError(
+        `Token ${unknown} is not in the vocabulary of ${vocabSize}: use this model's own tokens.`,
+      );
+  }
+
+  #stats(clock: Clock, promptTokens: number, generatedTokens: number): RunStats {
+    const { gpu, cache } = this.#parts;
+    const { prefillMs, decodeMs, firstTokenMs } = clock.times();
+    return {
+      model: this.name,
+      adapter: gpu.capabilities.name,
+      promptTokens,
+      generatedTokens,
+      prefillMs,
+      decodeMs,
+      prefillTokensPerSecond: perSecond(promptTokens, prefillMs),
+      // The first token comes with the prefill.
+      decodeTokensPerSecond: perSecond(generatedTokens - 1, decodeMs),
+      timeToFirstTokenMs: firstTokenMs,
+      gpuBytes: gpu.buffers.bytes(),
+      cache: cache.stats(),
+    };
+  }
+}
+
+/** When a run was prefilled, and when its first and last tokens came. */
+class Clock {
+  readonly #beganMs = performance.now();
+  #prefilledMs = this.#beganMs;
+  #firstMs: number | undefined;
+  #lastMs = this.#beganMs;
+
+  prefilled(): void {
+    this.#prefilledMs = performance.now();
+  }
+
+  token(): void {
+    this.#lastMs = performance.now();
+    this.#firstMs ??= this.#lastMs;
+  }
+
+  times(): { prefillMs: number; decodeMs: number; firstTokenMs: number } {
+    const firstMs = this.#firstMs ?? this.#prefilledMs;
+    return {
+      prefillMs: this.#prefilledMs - this.#beganMs,
+      decodeMs: Math.max(0, this.#lastMs - firstMs),
+      firstTokenMs: firstMs - this.#beganMs,
+    };
+  }
+}
+
+function perSecond(count: number, ms: number): number {
+  return ms > 0 && count > 0 ? (1000 * count) / ms : 0;
+}

@@ -1,0 +1,69 @@
+// Cuts work into submits of about 100 ms by measured speed: Windows resets a GPU that is busy for 2 s, and a stop waits for
+// what was submitted.
+
+import { throwIfStopped } from "../errors.ts";
+import type { CommandList } from "./commandList.ts";
+import type { Gpu } from "./device.ts";
+
+const TARGET_MS = 100;
+// One runs while the next is encoded.
+const IN_FLIGHT = 2;
+
+/** Submits command lists that each do the same kind of work, such as the layers of a chunk. */
+export class Pacer {
+  readonly #gpu: Gpu;
+  #msPerUnit: number | undefined;
+  #inFlight: Promise<void>[] = [];
+  #lastDoneMs = 0;
+
+  constructor(gpu: Gpu) {
+    this.#gpu = gpu;
+  }
+
+  /** Units of work that one list may hold; `cautious` before anything was measured. */
+  unitsPerList(cautious: number): number {
+    return this.#msPerUnit === undefined ? cautious : Math.floor(TARGET_MS / this.#msPerUnit);
+  }
+
+  /**
+   * Submit the lists, each of `units` units of work, as many at once as take about 100 ms. Resolves when all are submitted.
+   * @throws StoppedError between submits when the signal fires; what was submitted has then run
+   */
+  async run(lists: readonly CommandList[], units: number, signal?: AbortSignal): Promise<void> {
+    for (let next = 0; next < lists.length; ) {
+      if (signal?.aborted) await this.drain();
+      throwIfStopped(signal);
+      const fitting = Math.floor(this.unitsPerList(units) / units);
+      const count = Math.max(1, Math.min(fitting, lists.length - next));
+      this.#submit(lists.slice(next, next + count), count * units);
+      next += count;
+      if (this.#inFlight.length >= IN_FLIGHT) await this.#inFlight.shift();
+      this.#gpu.check();
+    }
+  }
+
+  /** Wait for everything submitted. */
+  async drain(): Promise<void> {
+    const waiting = this.#inFlight;
+    this.#inFlight = [];
+    await Promise.all(waiting);
+    this.#gpu.check();
+  }
+
+  #submit(lists: readonly CommandList[], units: number): void {
+    const { device } = this.#gpu;
+    const encoder = device.createCommandEncoder();
+    for (const list of lists) list.encode(encoder);
+    device.queue.submit([encoder.finish()]);
+    const submittedMs = performance.now();
+    const done = device.queue.onSubmittedWorkDone().then(() => {
+      const nowMs = performance.now();
+      const tookMs = (nowMs - Math.max(submittedMs, this.#lastDoneMs)) / units;
+      this.#lastDoneMs = nowMs;
+      // Slower at once, faster step by step: a submit too long is worse than one too short.
+      const before = this.#msPerUnit ?? tookMs;
+      this.#msPerUnit = Math.max(tookMs, (before + tookMs) / 2);
+    });
+    this.#inFlight.push(done);
+  }
+}

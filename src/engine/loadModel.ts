@@ -1,0 +1,124 @@
+// From a GGUF file to a model that runs on a device.
+
+import { basename } from "node:path";
+import type { ModelSettings, Observer } from "../protocol.ts";
+import { KvCache } from "./cache/kvCache.ts";
+import { cacheTypeOf } from "./cache/types.ts";
+import { UserError } from "./errors.ts";
+import { GpuLanguageModel } from "./generate.ts";
+import type { Gpu } from "./gpu/device.ts";
+import type { LanguageModel } from "./languageModel.ts";
+import { createDecoder } from "./model/decoder.ts";
+import type { DecoderConfig } from "./model/decoderConfig.ts";
+import { uploadWeights } from "./model/decoderWeights.ts";
+import { type ModelWeights, openModel } from "./model/loadWeights.ts";
+import { ropeScalingOf } from "./model/rope/index.ts";
+import { ProgressMeter } from "./progress.ts";
+import { createTokenizer } from "./tokenizer/createTokenizer.ts";
+
+const CHUNK_LENGTH = { software: 256, hardware: 1024 };
+/** Longest context unless asked for: the cache grows with what is read, this only bounds it. */
+const DEFAULT_CONTEXT_LENGTH = 32_768;
+
+/**
+ * Load a model: stream its weights to the GPU, compile its kernels. The device stays the caller's.
+ * @throws UserError for files and settings that cannot be used, StoppedError when the signal fires
+ */
+export async function loadModel(
+  gpu: Gpu,
+  path: string,
+  settings: ModelSettings = {},
+  { observer = {}, signal }: { observer?: Observer; signal?: AbortSignal } = {},
+): Promise<LanguageModel> {
+  const file = await openModel(path);
+  try {
+    return await build(gpu, file, settings, { observer, signal });
+  } finally {
+    await file.close();
+  }
+}
+
+async function build(
+  gpu: Gpu,
+  file: ModelWeights,
+  settings: ModelSettings,
+  { observer, signal }: { observer: Observer; signal: AbortSignal | undefined },
+): Promise<LanguageModel> {
+  const { config } = file;
+  const metadata = file.file.metadata.values;
+  const tokenizer = createTokenizer(metadata);
+  const { contextLength, ropes } = planPositions(config, settings);
+  checkShape(config);
+  const cacheShape = {
+    numLayers: config.numLayers,
+    numKvHeads: config.numKvHeads,
+    headDim: config.headDim,
+    typeK: cacheTypeOf(settings.cacheTypeK, config.headDim),
+    typeV: cacheTypeOf(settings.cacheTypeV, config.headDim),
+    maxSlots: contextLength,
+  };
+  const meter = new ProgressMeter(observer, "load", "bytes");
+  const weights = await uploadWeights(gpu, file, {
+    onProgress: (done, total) => meter.report(done, total),
+    signal,
+  });
+  const cache = new KvCache(gpu, cacheShape);
+  const chunkLength = settings.chunkLength ?? defaultChunkLength(gpu);
+  const decoder = await createDecoder(gpu, { config, weights, cache }, { chunkLength, ropes });
+  await gpu.finished();
+  const name = metadata.get("general.name");
+  return new GpuLanguageModel({
+    gpu,
+    decoder,
+    cache,
+    name: typeof name === "string" && name !== "" ? name : basename(file.file.path, ".gguf"),
+    tokenizer,
+    metadata,
+    contextLength,
+    dispose() {
+      decoder.dispose();
+      cache.dispose();
+      weights.dispose();
+    },
+  });
+}
+
+/** The context length and every layer's frequencies, from the file and the settings. */
+function planPositions(config: DecoderConfig, settings: ModelSettings) {
+  const { ropeScaling, ropeFactor, contextLength: wanted } = settings;
+  const trained = config.trainedContextLength;
+  const [globalLayer = config.layers[0]] = config.layers.filter((layer) => !layer.slidingWindow);
+  if (globalLayer === undefined) throw new UserError("The model has no layers: choose another.");
+  const longest = ropeScalingOf(ropeScaling, globalLayer.rope).contextLength(
+    globalLayer.rope,
+    trained,
+    ropeFactor,
+  );
+  const contextLength = wanted ?? Math.min(longest, DEFAULT_CONTEXT_LENGTH);
+  const ropes = config.layers.map(({ rope, slidingWindow }) => {
+    // Layers with a window never see long distances: their scaling stays the file's.
+    const scaling = ropeScalingOf(slidingWindow ? "auto" : ropeScaling, rope);
+    return scaling.frequencies(rope, { contextLength, ...(ropeFactor && { factor: ropeFactor }) });
+  });
+  return { contextLength, ropes };
+}
+
+/** Sizes that the kernels' vec4 loads need. */
+function checkShape(config: DecoderConfig): void {
+  for (const name of ["hiddenSize", "intermediateSize", "headDim"] as const) {
+    if (config[name] % 4 !== 0) {
+      throw new UserError(
+        `The model's ${name} is ${config[name]}, and Lectern needs a multiple of 4: choose another model.`,
+      );
+    }
+  }
+  if (config.headDim > 256) {
+    throw new UserError(
+      `The model's head dimension is ${config.headDim}, and Lectern goes up to 256: choose another model.`,
+    );
+  }
+}
+
+function defaultChunkLength(gpu: Gpu): number {
+  return gpu.capabilities.isSoftware ? CHUNK_LENGTH.software : CHUNK_LENGTH.hardware;
+}

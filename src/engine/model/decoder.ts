@@ -1,0 +1,278 @@
+// The forward pass: embed, layers, logits. It builds command lists; who submits them, and when, is decided elsewhere.
+
+import type { KvCache } from "../cache/kvCache.ts";
+import { CommandList } from "../gpu/commandList.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { type Activations, allocateActivations, releaseActivations } from "./activations.ts";
+import type { DecoderConfig } from "./decoderConfig.ts";
+import type { DecoderWeights, LayerWeights } from "./decoderWeights.ts";
+import { type Attention, type AttentionBuffers, createAttention } from "./operations/attention.ts";
+import { createEmbed, type Embed } from "./operations/embed.ts";
+import { createNll, type Nll } from "./operations/nll.ts";
+import { createRmsNorm, type RmsNorm } from "./operations/rmsNorm.ts";
+import { createRope, packFrequencies, type Rope } from "./operations/rope.ts";
+import { createSampler, type Sampler } from "./operations/sampler.ts";
+import type { RopeFrequencies } from "./rope/scaling.ts";
+import { createStepBuffer } from "./step.ts";
+
+export interface DecoderOptions {
+  readonly chunkLength: number;
+  /** Of each layer. */
+  readonly ropes: readonly RopeFrequencies[];
+}
+
+interface LayerOperations {
+  readonly rope: Rope;
+  readonly frequencies: GPUBuffer;
+  readonly attention: Attention;
+}
+
+interface Operations {
+  readonly embed: Embed;
+  readonly norm: RmsNorm;
+  readonly postNorm: RmsNorm;
+  readonly layers: readonly LayerOperations[];
+  readonly nll: Nll;
+  readonly sampler: Sampler;
+}
+
+/** What tells one pass from another when its commands are built. */
+interface Pass {
+  readonly tokens: number;
+  /** The pass's token ids and step. */
+  readonly ids: GPUBuffer;
+  readonly step: GPUBuffer;
+  /** Most slots its attention sees. */
+  readonly cacheLength: number;
+}
+
+export class Decoder {
+  readonly config: DecoderConfig;
+  readonly activations: Activations;
+  readonly sampler: Sampler;
+  /** Steps of a prefilled chunk, of decoding, and of the rows whose logits are computed. */
+  readonly chunkStep: GPUBuffer;
+  readonly decodeStep: GPUBuffer;
+  readonly outputStep: GPUBuffer;
+  readonly #gpu: Gpu;
+  readonly #weights: DecoderWeights;
+  readonly #cache: KvCache;
+  readonly #operations: Operations;
+  readonly #decodeLists = new Map<string, CommandList>();
+  #partial: { readonly partial: GPUBuffer; readonly statistics: GPUBuffer };
+
+  constructor(
+    gpu: Gpu,
+    model: { config: DecoderConfig; weights: DecoderWeights; cache: KvCache },
+    operations: Operations,
+    chunkLength: number,
+  ) {
+    this.#gpu = gpu;
+    this.config = model.config;
+    this.#weights = model.weights;
+    this.#cache = model.cache;
+    this.#operations = operations;
+    this.activations = allocateActivations(gpu, model.config, chunkLength);
+    this.sampler = operations.sampler;
+    this.chunkStep = createStepBuffer(gpu);
+    this.decodeStep = createStepBuffer(gpu);
+    this.outputStep = createStepBuffer(gpu);
+    this.#partial = this.#allocatePartial();
+  }
+
+  /** Make room in the cache for `slots`; command lists built before must not be used any more when it grew. */
+  async reserve(slots: number): Promise<void> {
+    if (!this.#cache.reserve(slots)) return;
+    this.#decodeLists.clear();
+    this.#releasePartial();
+    this.#partial = this.#allocatePartial();
+    await this.#gpu.kernels.forgetBindings();
+  }
+
+  /** A chunk of `tokens` tokens in `activations.tokens`, one list a layer; the embedding belongs to the first. */
+  prefillLists(tokens: number, cacheLength: number): CommandList[] {
+    const pass = { tokens, ids: this.activations.tokens, step: this.chunkStep, cacheLength };
+    return this.#weights.layers.map((weights, layer) => {
+      const commands = new CommandList();
+      if (layer === 0) this.#encodeEmbed(commands, pass);
+      this.#encodeLayer(commands, { layer, weights }, pass);
+      return commands;
+    });
+  }
+
+  /** Draw the next token from the last of a chunk's `tokens` rows. */
+  firstTokenList(tokens: number): CommandList {
+    const commands = this.logitsList(tokens - 1, 1);
+    this.sampler.encode(commands, this.activations.logits, this.decodeStep);
+    return commands;
+  }
+
+  /** Read the token drawn last, and draw the next one. The cache holds at most `cacheLength` slots with it. */
+  decodeList(cacheLength: number): CommandList {
+    const splits = this.#operations.layers.map(({ attention }) => attention.splits(cacheLength));
+    const key = splits.join();
+    let commands = this.#decodeLists.get(key);
+    if (commands === undefined) {
+      commands = new CommandList();
+      const pass = { tokens: 1, ids: this.sampler.token, step: this.decodeStep, cacheLength };
+      this.#encodeEmbed(commands, pass);
+      for (const [layer, weights] of this.#weights.layers.entries())
+        this.#encodeLayer(commands, { layer, weights }, pass);
+      this.#encodeLogits(commands, this.activations.hidden, 1);
+      this.sampler.encode(commands, this.activations.logits, this.decodeStep);
+      this.#decodeLists.set(key, commands);
+    }
+    return commands;
+  }
+
+  /** Logits of `rows` rows of the last chunk, from `firstRow` on, into `activations.logits`. */
+  logitsList(firstRow: number, rows: number): CommandList {
+    const commands = new CommandList();
+    const rowBytes = 4 * this.config.hiddenSize;
+    commands.copy({
+      source: this.activations.hidden,
+      sourceOffset: firstRow * rowBytes,
+      target: this.activations.outputRows,
+      targetOffset: 0,
+      bytes: rows * rowBytes,
+    });
+    this.#encodeLogits(commands, this.activations.outputRows, rows);
+    return commands;
+  }
+
+  /** −ln p of `activations.targets` under the last chunk's rows from `firstRow` on, into `activations.nll`. */
+  nllList(firstRow: number, rows: number): CommandList {
+    const commands = this.logitsList(firstRow, rows);
+    this.#operations.nll(commands, this.activations, rows);
+    return commands;
+  }
+
+  dispose(): void {
+    releaseActivations(this.#gpu, this.activations);
+    this.#releasePartial();
+    this.sampler.dispose();
+    const frequencies = this.#operations.layers.map((layer) => layer.frequencies);
+    const steps = [this.chunkStep, this.decodeStep, this.outputStep];
+    for (const buffer of [...frequencies, ...steps]) this.#gpu.buffers.release(buffer);
+  }
+
+  #encodeEmbed(commands: CommandList, { tokens, ids }: Pass): void {
+    this.#operations.embed(commands, { tokens: ids, output: this.activations.hidden }, tokens);
+  }
+
+  #encodeLayer(
+    commands: CommandList,
+    { layer, weights }: { layer: number; weights: LayerWeights },
+    pass: Pass,
+  ): void {
+    const { tokens, step } = pass;
+    const { hidden, normed, qkv, attended, gated, branch } = this.activations;
+    const { norm, postNorm } = this.#operations;
+    norm(commands, { input: hidden, weight: weights.attentionNorm, output: normed }, tokens);
+    weights.qkv.encode(commands, { input: normed, output: qkv, step }, tokens);
+    this.#encodeAttention(commands, { layer, norms: weights.qkNorms }, pass);
+    if (weights.attentionPostNorm === undefined) {
+      weights.attentionOutput.encode(commands, { input: attended, output: hidden, step }, tokens);
+    } else {
+      weights.attentionOutput.encode(commands, { input: attended, output: branch, step }, tokens);
+      const weight = weights.attentionPostNorm;
+      postNorm(commands, { input: branch, weight, output: hidden }, tokens);
+    }
+    norm(commands, { input: hidden, weight: weights.mlpNorm, output: normed }, tokens);
+    weights.gateUp.encode(commands, { input: normed, output: gated, step }, tokens);
+    if (weights.mlpPostNorm === undefined) {
+      weights.down.encode(commands, { input: gated, output: hidden, step }, tokens);
+    } else {
+      weights.down.encode(commands, { input: gated, output: branch, step }, tokens);
+      postNorm(commands, { input: branch, weight: weights.mlpPostNorm, output: hidden }, tokens);
+    }
+  }
+
+  #encodeAttention(
+    commands: CommandList,
+    { layer, norms }: { layer: number; norms: GPUBuffer },
+    { tokens, step, cacheLength }: Pass,
+  ): void {
+    const operations = this.#operations.layers[layer];
+    const cache = this.#cache.layers[layer];
+    if (!operations || !cache) throw new Error(`layer ${layer} has no cache: reserve comes first`);
+    const { rope, frequencies, attention } = operations;
+    const { qkv, attended } = this.activations;
+    rope(commands, { frequencies, norms, qkv, step }, tokens);
+    const buffers: AttentionBuffers = { qkv, cache, output: attended, step, ...this.#partial };
+    attention.encodeStore(commands, buffers, tokens);
+    if (tokens === 1) attention.encodeDecode(commands, buffers, cacheLength);
+    else attention.encodePrefill(commands, buffers, tokens);
+  }
+
+  #encodeLogits(commands: CommandList, input: GPUBuffer, rows: number): void {
+    const { normed, logits } = this.activations;
+    const weight = this.#weights.outputNorm;
+    this.#operations.norm(commands, { input, weight, output: normed }, rows);
+    const buffers = { input: normed, output: logits, step: this.outputStep };
+    this.#weights.output.encode(commands, buffers, rows);
+  }
+
+  /** Room for the parts of a split decode, for every slot the cache may hold. */
+  #allocatePartial(): { partial: GPUBuffer; statistics: GPUBuffer } {
+    const { maxSlots } = this.#cache.shape;
+    const sizes = this.#operations.layers.map(({ attention }) => attention.partialBytes(maxSlots));
+    const allocate = (which: "partial" | "statistics"): GPUBuffer =>
+      this.#gpu.buffers.allocate({
+        purpose: "activations",
+        bytes: Math.max(...sizes.map((size) => size[which])),
+      });
+    return { partial: allocate("partial"), statistics: allocate("statistics") };
+  }
+
+  #releasePartial(): void {
+    this.#gpu.buffers.release(this.#partial.partial);
+    this.#gpu.buffers.release(this.#partial.statistics);
+  }
+}
+
+/** Compile the operations of a model whose weights are on the GPU. */
+export async function createDecoder(
+  gpu: Gpu,
+  model: { config: DecoderConfig; weights: DecoderWeights; cache: KvCache },
+  { chunkLength, ropes }: DecoderOptions,
+): Promise<Decoder> {
+  const { config, weights, cache } = model;
+  const { hiddenSize: size, rmsNormEpsilon: epsilon, vocabSize } = config;
+  const layers = config.layers.map(async (layer, index): Promise<LayerOperations> => {
+    const frequencies = ropes[index];
+    if (frequencies === undefined) throw new Error(`layer ${index} has no RoPE frequencies`);
+    const [rope, attention] = await Promise.all([
+      createRope(gpu, {
+        numHeads: config.numHeads,
+        numKvHeads: config.numKvHeads,
+        headDim: config.headDim,
+        ropeDim: layer.rope.dimension,
+        pairing: layer.rope.pairing,
+        attentionFactor: frequencies.attentionFactor,
+        hasQkNorm: config.hasQkNorm,
+        epsilon,
+      }),
+      createAttention(gpu, {
+        numHeads: config.numHeads,
+        numKvHeads: config.numKvHeads,
+        headDim: config.headDim,
+        scale: config.attentionScale,
+        window: layer.slidingWindow ?? 0,
+        keyType: cache.shape.typeK,
+        valueType: cache.shape.typeV,
+      }),
+    ]);
+    const packed = packFrequencies(frequencies.invFreq);
+    return { rope, attention, frequencies: gpu.buffers.upload("parameters", packed) };
+  });
+  const operations = {
+    embed: await createEmbed(gpu, weights.embedding, config.embeddingScale),
+    norm: await createRmsNorm(gpu, { size, epsilon, accumulates: false }),
+    postNorm: await createRmsNorm(gpu, { size, epsilon, accumulates: true }),
+    layers: await Promise.all(layers),
+    nll: await createNll(gpu, vocabSize),
+    sampler: await createSampler(gpu, vocabSize),
+  };
+  return new Decoder(gpu, model, operations, chunkLength);
+}

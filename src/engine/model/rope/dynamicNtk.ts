@@ -1,0 +1,23 @@
+// Dynamic NTK: theta grows with the context length. It is fixed when the model is loaded, because keys in the cache were
+// rotated with it.
+
+import {
+  fileAttentionFactor,
+  plainFrequencies,
+  type RopeScaling,
+  stretchedLength,
+} from "./scaling.ts";
+
+export const dynamicNtk: RopeScaling = {
+  description: "NTK with a theta that follows the context length",
+  frequencies(rope, { contextLength, factor = 1 }) {
+    const { dimension, theta, originalContextLength } = rope;
+    const length = Math.max(contextLength, originalContextLength);
+    const growth = (factor * length) / originalContextLength - (factor - 1);
+    return {
+      invFreq: plainFrequencies(dimension, theta * growth ** (dimension / (dimension - 2))),
+      attentionFactor: fileAttentionFactor(rope),
+    };
+  },
+  contextLength: stretchedLength,
+};

@@ -1,0 +1,72 @@
+// Reads tokens into the cache in chunks whose length follows the measured speed.
+
+import type { KvCache } from "./cache/kvCache.ts";
+import { throwIfStopped } from "./errors.ts";
+import type { Gpu } from "./gpu/device.ts";
+import { Pacer } from "./gpu/pacer.ts";
+import type { Decoder } from "./model/decoder.ts";
+import { writeStep } from "./model/step.ts";
+
+export interface PrefillModel {
+  readonly gpu: Gpu;
+  readonly decoder: Decoder;
+  readonly cache: KvCache;
+}
+
+export interface PrefillOptions {
+  /** Called when a chunk was submitted, with the tokens it ends at. */
+  readonly onPrefill?: ((done: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called behind each chunk, while its rows are in the decoder's activations. */
+  readonly onChunk?: (firstToken: number, tokens: number) => Promise<void>;
+}
+
+// The first chunk shows how fast the adapter is; a slow one gets through this many tokens of a layer in time.
+const CAUTIOUS_TOKENS = 32;
+// Tiles of the matrix kernels: shorter chunks waste most of one.
+const CHUNK_STEP = 16;
+
+export class Prefill {
+  readonly #model: PrefillModel;
+  readonly #pacer: Pacer;
+
+  constructor(model: PrefillModel) {
+    this.#model = model;
+    this.#pacer = new Pacer(model.gpu);
+  }
+
+  /**
+   * Append `tokens` from index `first` on to the cache, which holds those before. Returns the rows of the last chunk, whose
+   * hidden states stay in the decoder's activations.
+   * @throws StoppedError when the signal fires; the cache then holds the chunks that were read completely
+   */
+  async run(tokens: readonly number[], first: number, options: PrefillOptions): Promise<number> {
+    const { gpu, decoder, cache } = this.#model;
+    const { onPrefill, signal, onChunk } = options;
+    let chunk = 0;
+    for (let start = first; start < tokens.length; start += chunk) {
+      throwIfStopped(signal);
+      chunk = Math.min(this.#chunkLength(), tokens.length - start);
+      const ids = tokens.slice(start, start + chunk);
+      gpu.buffers.write(decoder.activations.tokens, 0, Uint32Array.from(ids));
+      writeStep(gpu, decoder.chunkStep, {
+        numTokens: chunk,
+        firstPosition: start,
+        firstSlot: start,
+      });
+      await this.#pacer.run(decoder.prefillLists(chunk, start + chunk), chunk, signal);
+      cache.append(ids);
+      await onChunk?.(start, chunk);
+      onPrefill?.(start + chunk, tokens.length);
+    }
+    await this.#pacer.drain();
+    return chunk;
+  }
+
+  #chunkLength(): number {
+    const { chunkLength } = this.#model.decoder.activations;
+    const units = this.#pacer.unitsPerList(CAUTIOUS_TOKENS);
+    const rounded = Math.max(CHUNK_STEP, Math.floor(units / CHUNK_STEP) * CHUNK_STEP);
+    return Math.min(chunkLength, rounded);
+  }
+}
