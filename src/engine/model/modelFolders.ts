@@ -37,11 +37,10 @@ export async function findModels(environment: Environment = process.env): Promis
   const embedded = embeddedModelPath();
   const found: FoundModel[] = [{ id: fileId(embedded), path: embedded, source: "embedded" }];
   found.push(...(await findOwn(ownModelsFolder(environment))));
-  const ollamaFolders = [
-    environment.OLLAMA_MODELS ?? join(home, ".ollama", "models"),
-    // The service that Ollama installs on Linux has a home of its own.
-    "/usr/share/ollama/.ollama/models",
-  ];
+  // The service that Ollama installs on Linux has a home of its own.
+  const ollamaFolders = environment.OLLAMA_MODELS
+    ? [environment.OLLAMA_MODELS]
+    : [join(home, ".ollama", "models"), "/usr/share/ollama/.ollama/models"];
   for (const folder of ollamaFolders) found.push(...(await findOllama(folder)));
   for (const folder of [".lmstudio", join(".cache", "lm-studio")])
     found.push(...(await findLmStudio(join(home, folder, "models"))));

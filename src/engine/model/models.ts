@@ -1,6 +1,6 @@
 // The models on this machine by id, and what one is: its metadata, its tensors, whether it can run and why not.
 
-import { stat } from "node:fs/promises";
+import { stat, unlink } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { ModelInfo } from "../../protocol.ts";
 import { UserError } from "../errors.ts";
@@ -52,6 +52,25 @@ export async function resolveModel(
   throw new UserError(
     `There is no model ${JSON.stringify(model)}: give the path of a GGUF file, or one of ${found.map(({ id }) => id).join(", ")}.`,
   );
+}
+
+/** Delete a model of Lectern's own folder and return its path. Throws UserError for any other: they belong to someone else. */
+export async function removeModel(
+  id: string,
+  environment: Environment = process.env,
+): Promise<string> {
+  const found = await findModels(environment);
+  const model = found.find((candidate) => candidate.id === id);
+  const own = found.filter(({ source }) => source === "lectern").map((candidate) => candidate.id);
+  const choices = own.length > 0 ? own.join(", ") : "none at the moment";
+  if (model === undefined)
+    throw new UserError(`There is no model ${JSON.stringify(id)}; those to remove: ${choices}.`);
+  if (model.source !== "lectern")
+    throw new UserError(
+      `${id} belongs to ${model.source}, which Lectern does not change; those to remove: ${choices}.`,
+    );
+  await unlink(model.path);
+  return model.path;
 }
 
 /** Everything a GGUF file says. Throws UserError when it cannot be read at all; a model that cannot run has a `problem`. */
