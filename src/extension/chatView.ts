@@ -1,7 +1,6 @@
 // The chat in the activity bar: its page, and the messages between page and conversation. The conversation lives here in
 // the extension host; the page can be closed and reopened at any time.
 
-import { randomBytes } from "node:crypto";
 import {
   type CancellationToken,
   commands,
@@ -9,7 +8,6 @@ import {
   env,
   l10n,
   Uri,
-  type Webview,
   type WebviewView,
   type WebviewViewProvider,
   type WebviewViewResolveContext,
@@ -23,6 +21,7 @@ import type {
   FromWebview,
   ToWebview,
 } from "../protocol.ts";
+import { chatPage } from "./chatPage.ts";
 import { modelLabel } from "./chooseModel.ts";
 import type { Contribution } from "./contribution.ts";
 import { CannotAskError, type Conversation, type Subject } from "./conversation.ts";
@@ -87,7 +86,7 @@ export class ChatView implements Contribution, WebviewViewProvider {
     view.onDidDispose(() => {
       if (this.#view === view) this.#view = undefined;
     });
-    view.webview.html = page(view.webview, extensionUri);
+    view.webview.html = chatPage(view.webview, extensionUri);
   }
 
   /** Bring the chat to the front with the cursor in its input. */
@@ -229,29 +228,3 @@ const helpLabels: Partial<Record<ChatAction, string>> = {
   openFolder: "Open Folder",
   chooseScope: "Choose",
 };
-
-function page(webview: Webview, extensionUri: Uri): string {
-  const uri = (...parts: string[]) => webview.asWebviewUri(Uri.joinPath(extensionUri, ...parts));
-  const nonce = randomBytes(16).toString("base64");
-  const csp = [
-    "default-src 'none'",
-    `script-src 'nonce-${nonce}'`,
-    `style-src ${webview.cspSource}`,
-    `font-src ${webview.cspSource}`,
-  ].join("; ");
-  return `<!DOCTYPE html>
-<html lang="${env.language}">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${csp}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="stylesheet" href="${uri("dist", "webview", "main.css")}" id="vscode-codicon-stylesheet">
-<link rel="stylesheet" href="${uri("media", "webview.css")}">
-<title>Lectern</title>
-</head>
-<body>
-<lectern-chat></lectern-chat>
-<script type="module" nonce="${nonce}" src="${uri("dist", "webview", "main.js")}"></script>
-</body>
-</html>`;
-}

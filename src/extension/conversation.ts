@@ -1,18 +1,10 @@
 // The current chat: asks the engine, keeps what streams, and tells the view. Knows nothing of VS Code.
 
-import type {
-  Answer,
-  ChatAction,
-  ChatCitation,
-  ChatTurn,
-  Citation,
-  ModelSettings,
-  Progress,
-  Summary,
-} from "../protocol.ts";
+import type { ChatAction, ChatTurn, ModelSettings, Progress } from "../protocol.ts";
 import type { Chat, ChatStore } from "./chatStore.ts";
 import { StoppedError } from "./engineClient.ts";
 import { type EngineProcess, isEngineLost } from "./engineProcess.ts";
+import { answered, type Label, summarized } from "./turnResults.ts";
 
 /** What a question is about. */
 export interface Subject {
@@ -35,8 +27,7 @@ export interface ConversationOptions {
   readonly engine: Pick<EngineProcess, "request">;
   readonly store: ChatStore;
   settings(): ModelSettings;
-  /** How the workspace names a path. */
-  label(path: string): string;
+  readonly label: Label;
   readonly listener: ConversationListener;
 }
 
@@ -164,15 +155,13 @@ export class Conversation {
     try {
       if (turn.kind === "ask") {
         const params = { ...settings, paths, question: turn.question, unsaved, history };
-        end = this.#answered(
-          turn.id,
-          await this.#options.engine.request("ask", params, observer, signal),
-        );
+        const answer = await this.#options.engine.request("ask", params, observer, signal);
+        end = answered(answer, this.#turn(turn.id)?.answer ?? "", this.#options.label);
       } else {
         const path = paths[0] ?? "";
         const params = { ...settings, path, unsaved };
         const summary = await this.#options.engine.request("summarize", params, observer, signal);
-        end = this.#summarized(summary, path);
+        end = summarized(summary, path, this.#options.label);
       }
     } catch (error) {
       end = ending(error);
@@ -180,60 +169,6 @@ export class Conversation {
     this.#running = undefined;
     this.#update(turn.id, end);
     await this.#save();
-  }
-
-  #answered(turnId: string, answer: Answer): Partial<ChatTurn> {
-    const { found, citations, coverage, stats, notes = [], partial } = answer;
-    return {
-      state: partial ? "stopped" : "done",
-      // A stopped answer may come back shorter than what was already shown.
-      answer: partial ? longer(answer.answer, this.#turn(turnId)?.answer ?? "") : answer.answer,
-      found,
-      citations: citations.map((citation) => this.#labelled(citation)),
-      coverage: this.#labelledCoverage(coverage),
-      notes,
-      ...(stats ? { stats } : {}),
-    };
-  }
-
-  #summarized({ summary, method, sections, coverage, stats }: Summary, path: string) {
-    const citations = sections.map(({ title, startLine, endLine }) =>
-      this.#labelled({
-        path,
-        startLine,
-        endLine,
-        quote: title,
-        verified: false,
-        origin: "passage",
-      }),
-    );
-    const parts = sections.map(
-      (section, index) => `**${section.title}** [${index + 1}]\n\n${section.summary}`,
-    );
-    return {
-      state: "done",
-      answer: [summary, ...parts].join("\n\n"),
-      found: true,
-      citations,
-      coverage: this.#labelledCoverage(coverage),
-      notes:
-        method === "extractive"
-          ? ["This model cannot summarise: the sentences were picked from the text as they stand."]
-          : [],
-      ...(stats ? { stats } : {}),
-    } satisfies Partial<ChatTurn>;
-  }
-
-  #labelled(citation: Citation): ChatCitation {
-    return { ...citation, label: this.#options.label(citation.path) };
-  }
-
-  #labelledCoverage(coverage: Answer["coverage"]): Answer["coverage"] {
-    const skipped = coverage.skipped.map(({ path, reason }) => ({
-      path: this.#options.label(path),
-      reason,
-    }));
-    return { ...coverage, skipped };
   }
 
   #history(): { question: string; answer: string }[] {
@@ -274,10 +209,6 @@ export class Conversation {
 
 function newChat(): Chat {
   return { id: crypto.randomUUID(), startedAt: Date.now(), turns: [] };
-}
-
-function longer(a: string, b: string): string {
-  return a.length >= b.length ? a : b;
 }
 
 function ending(error: unknown): Partial<ChatTurn> {

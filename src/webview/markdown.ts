@@ -9,7 +9,8 @@ export interface ChipCitation {
   readonly label: string;
   readonly startLine: number;
   readonly endLine: number;
-  readonly verified: boolean;
+  /** Undefined where there is no quote to verify: a section of a summary. */
+  readonly verified?: boolean | undefined;
 }
 
 const ALLOWED = {
@@ -53,9 +54,10 @@ export function lines(startLine: number, endLine: number): string {
 }
 
 function chip(number: number, { label, startLine, endLine, verified }: ChipCitation): string {
-  const status = verified ? "quote verified" : "not verified";
-  const place = markdown.utils.escapeHtml(`${label}, ${lines(startLine, endLine)}, ${status}`);
-  const kind = verified ? "verified" : "unverified";
+  const status = verified ? ", quote verified" : ", not verified";
+  const where = `${label}, ${lines(startLine, endLine)}${verified === undefined ? "" : status}`;
+  const place = markdown.utils.escapeHtml(where);
+  const kind = verified === undefined ? "section" : verified ? "verified" : "unverified";
   const attributes = `class="chip ${kind}" data-citation="${number - 1}" title="${place}"`;
   return `<button type="button" ${attributes} aria-label="Source ${number}: ${place}">${number}</button>`;
 }

@@ -4,7 +4,7 @@ import { html, nothing, type TemplateResult } from "lit";
 import { unsafeHTML } from "lit/directives/unsafe-html.js";
 import type { ChatCitation, ChatTurn } from "../protocol.ts";
 import { send, t } from "./host.ts";
-import { lines, renderMarkdown } from "./markdown.ts";
+import { type ChipCitation, lines, renderMarkdown } from "./markdown.ts";
 import { progressText } from "./progressText.ts";
 import { receipt } from "./receipt.ts";
 
@@ -48,8 +48,14 @@ function answerView(turn: ChatTurn): TemplateResult {
     turn.answer.length < 80 &&
     !turn.answer.includes("\n");
   return html`<div class="markdown ${isShort ? "short" : ""}" @click=${open}>
-    ${unsafeHTML(renderMarkdown(turn.answer, turn.citations))}
+    ${unsafeHTML(renderMarkdown(turn.answer, chips(turn)))}
   </div>`;
+}
+
+/** Sections of a summary quote nothing, so there is nothing to verify. */
+function chips({ kind, citations }: ChatTurn): readonly ChipCitation[] {
+  if (kind === "ask") return citations;
+  return citations.map((citation) => ({ ...citation, verified: undefined }));
 }
 
 function progressView({ state, progress }: ChatTurn): TemplateResult {
@@ -117,7 +123,7 @@ function sourcesView(turn: ChatTurn): TemplateResult | typeof nothing {
   const answers = numbered.filter(({ citation }) => citation.origin === "answer");
   const passages = numbered.filter(({ citation }) => citation.origin === "passage");
   const cards = (list: typeof numbered) =>
-    html`<ol class="sources">${list.map(({ citation, index }) => sourceView(turn.id, citation, index))}</ol>`;
+    html`<ol class="sources">${list.map(({ citation, index }) => (turn.kind === "ask" ? sourceView(turn.id, citation, index) : sectionView(turn.id, citation, index)))}</ol>`;
   if (answers.length === 0) {
     const title = turn.kind === "summarize" ? t("Sections") : t("Passages shown to the model");
     return html`<details class="passages" ?open=${turn.kind === "ask"}><summary><span class="codicon codicon-chevron-right" aria-hidden="true"></span>${title} (${passages.length})</summary>${cards(passages)}</details>`;
@@ -154,6 +160,22 @@ function sourceView(turnId: string, citation: ChatCitation, index: number): Temp
         <span class="status"><span class="codicon codicon-${verified ? "pass-filled" : "circle-large-outline"}" aria-hidden="true"></span><span class="status-text">${status}</span></span>
       </span>
       ${quote.trim() === "" ? nothing : html`<q class="quote">${quote.trim()}</q>`}
+    </button>
+  </li>`;
+}
+
+function sectionView(
+  turnId: string,
+  { label, startLine, endLine, quote }: ChatCitation,
+  index: number,
+) {
+  return html`<li>
+    <button type="button" class="source section" title=${label} @click=${() => send({ type: "openCitation", turnId, index })}>
+      <span class="source-head">
+        <span class="number">${index + 1}</span>
+        <span class="file">${quote}</span>
+        <span class="place">${lines(startLine, endLine)}</span>
+      </span>
     </button>
   </li>`;
 }
