@@ -39,7 +39,7 @@ const llama = { architecture: "llama", format: "f32" } as const;
 const phi3 = { architecture: "phi3", format: "f32" } as const;
 const gemma3 = { architecture: "gemma3", format: "f32", slidingWindow: WINDOW } as const;
 
-/** Shapes, biases, windows and RoPE scalings, in F32, where an error shows most. */
+/** Shapes, biases, windows and RoPE scalings, in F32, where an error shows most, and mixed formats. */
 export const variantCases: readonly ModelCase[] = [
   { name: "llama, tied output", model: { ...llama, tiedOutput: true }, numTokens: NUM_TOKENS },
   {
@@ -101,6 +101,11 @@ export const variantCases: readonly ModelCase[] = [
   {
     name: "phi3, longrope beyond the original context",
     model: { ...phi3, ropeScaling: "longrope", shape: { contextLength: 512 } },
+    numTokens: NUM_TOKENS,
+  },
+  {
+    name: "qwen3 q4_k with v and down in q6_k",
+    model: { architecture: "qwen3", format: "q4_k", mixed: { v: "q6_k", down: "q6_k" } },
     numTokens: NUM_TOKENS,
   },
   {

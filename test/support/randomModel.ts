@@ -16,6 +16,8 @@ import { random } from "./random.ts";
 export interface RandomModel {
   readonly architecture: ArchitectureId;
   readonly format: WeightFormatId;
+  /** Weights in another format than the rest, as mixed quantisations have. */
+  readonly mixed?: Partial<Record<WeightRole, WeightFormatId>>;
   readonly tiedOutput?: boolean;
   readonly seed?: number;
   /** Defaults suit the format: multiples of 256 where its blocks are that long. */
@@ -165,19 +167,27 @@ export function tinyVocabulary(size: number): Map<string, WritableValue> {
   ]);
 }
 
+interface TensorParts {
+  readonly cols: number;
+  rows: number;
+  readonly format: WeightFormatId;
+  readonly values: Float32Array[];
+}
+
 function buildTensors(model: RandomModel, shape: ModelShape): WritableTensor[] {
   const config = configOf(model, shape);
   const { weights } = architectures[model.architecture];
   const gaussian = gaussians(model.seed ?? 1);
   // Weights that share a tensor are its rows one after another, in the order of the roles.
-  const parts = new Map<string, { cols: number; rows: number; values: Float32Array[] }>();
+  const parts = new Map<string, TensorParts>();
   const place = (role: WeightRole, layer?: number): void => {
     const shapes = layer === undefined ? modelWeightShapes(config) : layerWeightShapes(config);
     const extent = shapes.get(role);
     const location = weights[role];
     if (extent === undefined || location === undefined) return;
     const name = location.tensor.replace("{layer}", `${layer}`);
-    const tensor = parts.get(name) ?? { cols: extent.cols, rows: 0, values: [] };
+    const format = model.mixed?.[role] ?? model.format;
+    const tensor = parts.get(name) ?? { cols: extent.cols, rows: 0, format, values: [] };
     const { mean, spread } = distribution(role, config, model);
     tensor.values.push(
       Float32Array.from({ length: extent.rows * extent.cols }, () => mean + spread * gaussian()),
@@ -189,7 +199,7 @@ function buildTensors(model: RandomModel, shape: ModelShape): WritableTensor[] {
   for (let layer = 0; layer < config.numLayers; layer++)
     for (const role of layerWeightShapes(config).keys()) place(role, layer);
 
-  const tensors = [...parts].map(([name, { cols, rows, values }]): WritableTensor => {
+  const tensors = [...parts].map(([name, { cols, rows, format, values }]): WritableTensor => {
     const joined = new Float32Array(rows * cols);
     let filled = 0;
     for (const part of values) {
@@ -198,8 +208,8 @@ function buildTensors(model: RandomModel, shape: ModelShape): WritableTensor[] {
     }
     const isVector = rows === 1;
     // As published quantised files do, the output keeps more bits than the layers.
-    const isFineOutput = name === "output.weight" && weightFormats[model.format].blockSize > 1;
-    const type = isVector ? "f32" : isFineOutput ? "f16" : model.format;
+    const isFineOutput = name === "output.weight" && weightFormats[format].blockSize > 1;
+    const type = isVector ? "f32" : isFineOutput ? "f16" : format;
     return {
       name,
       shape: isVector ? [cols] : [cols, rows],
