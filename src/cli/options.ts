@@ -54,6 +54,13 @@ export const modelOptions = {
     group: model,
     description: "How positions are stretched beyond the trained length. auto: as the file says.",
   },
+  "rope-factor": {
+    type: "number",
+    value: "F",
+    min: 1,
+    group: model,
+    description: "By how much positions are stretched. Default: as the file says, or as needed.",
+  },
   "position-scheme": {
     type: "string",
     value: "ID",

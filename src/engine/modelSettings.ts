@@ -3,6 +3,7 @@
 import type { ModelSettings } from "../protocol.ts";
 import { cacheTypes } from "./cache/types.ts";
 import { UserError } from "./errors.ts";
+import { ropeScalings } from "./model/rope/index.ts";
 
 /** What each setting may be: any value, or an id of a registry; `undefined` where the feature does not exist. */
 export const settingChoices = {
@@ -18,8 +19,8 @@ export const settingChoices = {
   cacheRecent: undefined,
   cacheRecall: undefined,
   cacheDir: undefined,
-  ropeScaling: ["auto"],
-  ropeFactor: undefined,
+  ropeScaling: ["auto", ...Object.keys(ropeScalings)],
+  ropeFactor: "any",
   positionScheme: ["original"],
   prefillSparsity: ["dense"],
 } as const satisfies Record<keyof ModelSettings, "any" | readonly string[] | undefined>;
