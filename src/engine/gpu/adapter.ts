@@ -4,6 +4,7 @@ import { existsSync, readdirSync, realpathSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { create } from "webgpu";
 import { NoAdapterError, UserError } from "../errors.ts";
+import { quietly } from "./quietly.ts";
 
 export interface AdapterRequest {
   /** Substring of the adapter's name, any case. Absent: the fastest. */
@@ -51,7 +52,8 @@ export async function findAdapter(request: AdapterRequest = {}): Promise<FoundAd
 export async function listAdapters(): Promise<AdapterName[]> {
   try {
     // Dawn lists what it has when asked for an adapter that cannot exist.
-    await create([...TOGGLES, "adapter=\u0000none"]).requestAdapter();
+    const instance = create([...TOGGLES, "adapter=\u0000none"]);
+    await quietly(() => instance.requestAdapter());
   } catch (error) {
     const lines = String(error).matchAll(/backend: '(.+?)', name: '(.+?)'/g);
     return [...lines].map(([, backend = "", name = ""]) => ({ backend, name }));
@@ -82,9 +84,10 @@ async function tryAdapter(
   forceFallbackAdapter = false,
 ): Promise<FoundAdapter | undefined> {
   const instance = create([...TOGGLES, ...options]);
-  const adapter = await instance
-    .requestAdapter({ powerPreference: "high-performance", forceFallbackAdapter })
-    .catch(() => null);
+  const request = quietly(() =>
+    instance.requestAdapter({ powerPreference: "high-performance", forceFallbackAdapter }),
+  );
+  const adapter = await request.catch(() => null);
   if (adapter === null) return undefined;
   return { instance, adapter, backend: backend ?? platformBackend() };
 }
