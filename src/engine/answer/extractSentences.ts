@@ -9,6 +9,8 @@ const MIN_LENGTH = 40;
 const MAX_LENGTH = 320;
 /** How much a repetition of what is chosen already costs. */
 const REDUNDANCY = 0.7;
+/** 1 would favour the shortest sentences, 0 the longest. */
+const LENGTH_DISCOUNT = 0.75;
 /** Only the best sentences compete, which keeps a long section quick. */
 const MAX_COMPETING = 200;
 
@@ -62,16 +64,21 @@ function isWorthQuoting(sentence: string): boolean {
   const isDense = /[\p{Script=Han}\p{Script=Hiragana}]/u.test(sentence);
   const min = isDense ? 12 : MIN_LENGTH;
   const hasEnd = /[.!?。！？…”"’')）」]$/.test(sentence);
+  const isProse = !/^[|#>`{[]/.test(sentence);
   return (
-    sentence.length >= min && sentence.length <= MAX_LENGTH && hasEnd && /\p{L}/u.test(sentence)
+    isProse &&
+    sentence.length >= min &&
+    sentence.length <= MAX_LENGTH &&
+    hasEnd &&
+    /\p{L}/u.test(sentence)
   );
 }
 
-// A word said once is noise to a summary; the root keeps long sentences from winning by length alone.
+// A word said once is noise to a summary.
 function centrality(terms: ReadonlySet<string>, frequency: ReadonlyMap<string, number>): number {
   let sum = 0;
   for (const term of terms) sum += Math.log(frequency.get(term) ?? 1);
-  return sum / Math.sqrt(terms.size + 8);
+  return sum / (terms.size + 8) ** LENGTH_DISCOUNT;
 }
 
 function overlap(a: Extracted, b: Extracted): number {

@@ -3,7 +3,8 @@
 /** Abbreviations after which a full stop ends no sentence. */
 const ABBREVIATION =
   /(?:^|[\s(“"'])(?:mr|mrs|ms|dr|st|prof|gen|col|capt|lt|sgt|rev|hon|jr|sr|vs|etc|e\.g|i\.e|cf|no|vol|fig|p|pp|[a-z])\.$/i;
-const END = /[.!?…]+["'”’)\]]*(?=\s|$)|[。！？]+[”’」』）]*|\n\s*\n/g;
+const END =
+  /[.!?…]+["'”’)\]]*(?=\s|$)|[。！？]+[”’」』）]*|\n\s*\n|\n(?=\s*(?:[-*+|#>•]|\d+[.)])\s)/g;
 
 /** Offsets just behind each sentence of `text`; the last one is its length. */
 export function sentenceEnds(text: string): number[] {

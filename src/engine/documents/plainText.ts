@@ -26,7 +26,8 @@ function headings(text: string): Mark[] {
     const isShort = end - start <= MAX_HEADING_LENGTH;
     if (isAfterBlank && isShort && isBlankLine(text, end + 1)) {
       const line = text.slice(start, end).trim();
-      if (CHAPTER.test(line)) marks.push(mark(start, line, OUTER.test(line) ? 1 : 2));
+      if (CHAPTER.test(line) && !/[。，；！？：]$/.test(line))
+        marks.push(mark(start, line, OUTER.test(line) ? 1 : 2));
       else if (isTitle(line)) marks.push(mark(start, line, 2));
     }
     isAfterBlank = isShort && text.slice(start, end).trim() === "";

@@ -1,7 +1,7 @@
 // Any instruction-tuned model, through its own chat template: instructions, numbered passages, the question last.
 
 import type { Passage } from "../../../protocol.ts";
-import { type ChatMessage, encodeChat } from "../../tokenizer/encodeChat.ts";
+import { type ChatMessage, encodeChat, prepareChat } from "../../tokenizer/encodeChat.ts";
 import { withoutReasoning } from "../reasoning.ts";
 import { fitPassages } from "./fitPassages.ts";
 import { parseAnswer, REFUSAL } from "./parseAnswer.ts";
@@ -20,18 +20,18 @@ const NUM_TURNS = 4;
 export const chat: PromptFormat = {
   id: "chat",
   stop: [],
-  build: ({ tokenizer, metadata }, { question, passages, history, maxTokens }) => {
-    const build = (turns: readonly Turn[], chosen: readonly Passage[]) =>
-      encodeChat(tokenizer, metadata, [
-        { role: "system", content: INSTRUCTIONS },
-        ...turns.flatMap(messagesOf),
-        { role: "user", content: `${chosen.map(block).join("")}Question: ${question.trim()}` },
-      ]);
+  build: async ({ tokenizer, metadata }, { question, passages, history, maxTokens }) => {
+    const messages = (chosen: readonly Passage[]): ChatMessage[] => [
+      { role: "system", content: INSTRUCTIONS },
+      ...history.slice(-NUM_TURNS).flatMap(messagesOf),
+      { role: "user", content: `${chosen.map(block).join("")}Question: ${question.trim()}` },
+    ];
+    const encode = await prepareChat(tokenizer, metadata, messages([]));
     return fitPassages({
       passages,
       maxTokens,
       measure: (passage) => tokenizer.encode(block(passage, 0)).length,
-      build: (chosen) => build(history.slice(-NUM_TURNS), chosen),
+      build: (chosen) => encode(messages(chosen)),
     });
   },
   parse: (answer) => parseAnswer(withoutReasoning(answer)),

@@ -13,24 +13,19 @@ export interface FitRequest {
   /** Tokens of one passage's block in the prompt, about. */
   readonly measure: (passage: Passage) => number;
   /** The whole prompt with these passages. */
-  readonly build: (passages: readonly Passage[]) => Promise<number[]>;
+  readonly build: (passages: readonly Passage[]) => number[];
 }
 
 /** The largest prompt within maxTokens. Throws UserError when it does not fit without any passage. */
-export async function fitPassages({
-  passages,
-  maxTokens,
-  measure,
-  build,
-}: FitRequest): Promise<Prompt> {
-  const bare = await build([]);
+export function fitPassages({ passages, maxTokens, measure, build }: FitRequest): Prompt {
+  const bare = build([]);
   if (bare.length > maxTokens)
     throw new UserError(
       `The question takes ${bare.length} tokens, but the model has room for ${maxTokens}; ask a shorter question or raise the context length.`,
     );
   let chosen = chooseWithin(passages, maxTokens - bare.length, measure);
   for (;;) {
-    const tokens = chosen.length === 0 ? bare : await build(inOrder(passages, chosen));
+    const tokens = chosen.length === 0 ? bare : build(inOrder(passages, chosen));
     if (tokens.length <= maxTokens) return { tokens, passages: inOrder(passages, chosen) };
     chosen = chosen.slice(0, -1);
   }

@@ -9,13 +9,13 @@ import type { PromptFormat } from "./promptFormat.ts";
 export const reader: PromptFormat = {
   id: "reader",
   stop: ["\n"],
-  build: ({ tokenizer }, { question, passages, maxTokens }) => {
+  build: async ({ tokenizer }, { question, passages, maxTokens }) => {
     const line = question.replaceAll(/\s+/g, " ").trim();
     return fitPassages({
       passages,
       maxTokens,
       measure: (passage) => tokenizer.encode(block(passage, 1)).length,
-      build: async (chosen) =>
+      build: (chosen) =>
         tokenizer.encode(
           // No space behind the colon: it belongs to the answer's first token.
           `${chosen.map((passage, i) => block(passage, i + 1)).join("")}Question: ${line}\nAnswer:`,

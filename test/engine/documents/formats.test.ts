@@ -1,0 +1,94 @@
+// The contract of every document format, and what each one makes of its own kind of file.
+
+import assert from "node:assert/strict";
+import { sourceLineAt } from "../../../src/engine/documents/document.ts";
+import {
+  documentFormatOf,
+  documentFormats,
+  formatIds,
+} from "../../../src/engine/documents/index.ts";
+import { readDocuments } from "../../../src/engine/documents/readDocuments.ts";
+import { testData } from "../../support/testData.ts";
+import { withFiles } from "../../support/writtenFiles.ts";
+
+const SAMPLES: Record<string, string> = {
+  text: "CHAPTER I\n\nIt began 😀 here.\n\nCHAPTER II\n\nAnd went on.\n",
+  markdown: "# One 😀\n\ntext\n\nTwo\n---\n\n```\n# not a heading\n```\n",
+  code: "// 😀\nexport function one() {}\n\nclass Two {}\n",
+  html: "<html><head><title>t</title><script>no()</script></head>\n<body><h1>One 😀</h1>\n<p>First\nline</p>\n\n<h2>Two</h2><pre>a\n b</pre></body></html>",
+};
+
+describe("document formats", () => {
+  for (const id of formatIds()) {
+    const format = documentFormats[id];
+
+    it(`${id}: has endings of its own, in lower case`, () => {
+      for (const ending of format.extensions.filter(Boolean)) {
+        assert.equal(ending, ending.toLowerCase());
+        assert.equal(documentFormatOf(`a.${ending}`), id);
+      }
+    });
+
+    it(`${id}: anchors are code points in order, each at the start of its heading`, async () => {
+      const sample = SAMPLES[id] ?? assert.fail(`no sample for ${id}`);
+      await withFiles({ [`a.${format.extensions[0]}`]: sample }, async (folder) => {
+        const [document] = (await readDocuments([folder])).documents;
+        assert.ok(document);
+        assert.equal(document.format, id);
+        assert.equal(document.anchors[0]?.offset, 0);
+        const points = [...document.text];
+        let previous = -1;
+        const headings: string[] = [];
+        for (const { offset, heading } of document.anchors) {
+          assert.ok(offset > previous && offset <= points.length);
+          previous = offset;
+          if (heading === undefined) continue;
+          headings.push(heading);
+          const start = points
+            .slice(offset)
+            .join("")
+            .replace(/^[#\s]+/, "");
+          assert.ok(start.replace(/\s+/g, " ").startsWith(heading), `${heading} at ${offset}`);
+        }
+        assert.equal(headings.length, 2);
+      });
+    });
+  }
+
+  it("knows nested code fences and both kinds of Markdown headings", async () => {
+    const source = "````\n```\n# no\n````\n## Yes ##\n\nAlso\n====\n- not\n---\n";
+    await withFiles({ "a.md": source }, async (folder) => {
+      const [document] = (await readDocuments([folder])).documents;
+      const headings = document?.anchors.flatMap(({ heading, line }) =>
+        heading ? [`${line} ${heading}`] : [],
+      );
+      assert.deepEqual(headings, ["5 Yes", "7 Also"]);
+    });
+  });
+
+  it("gives every line of an HTML page its line in the source", async () => {
+    await withFiles({ "a.html": SAMPLES.html ?? "" }, async (folder) => {
+      const [document] = (await readDocuments([folder])).documents;
+      assert.ok(document);
+      assert.equal(document.text, "One 😀\n\nFirst line\n\nTwo\n\na\n b\n");
+      const lineOf = (words: string) => sourceLineAt(document, document.text.indexOf(words));
+      assert.deepEqual(["One", "First", "Two", "a\n", " b"].map(lineOf), [2, 3, 6, 6, 7]);
+    });
+  });
+
+  it("reads a real page's article without its scripts", async function () {
+    const path = testData(this, "docs/html/wikipedia-2/source.html");
+    const [document] = (await readDocuments([path])).documents;
+    assert.ok(document);
+    assert.match(document.text, /New Zealand .*is a sovereign island country/);
+    assert.doesNotMatch(document.text, /RLCONF|document\.documentElement/);
+    const etymology = document.anchors.find(({ heading }) => heading?.startsWith("Etymology"));
+    assert.ok(etymology?.line !== undefined && etymology.line > 1);
+  });
+
+  it("decodes the charset that a page declares", async function () {
+    const path = testData(this, "docs/html/hukumusume/source.html");
+    const [document] = (await readDocuments([path])).documents;
+    assert.match(document?.text ?? "", /[\u3040-\u30ff]/);
+  });
+});
