@@ -18,7 +18,7 @@ export interface ChatOptions {
 
 /**
  * Tokens of `messages` in the model's chat template, BOS included where the model wants it. A system message that the template
- * refuses or drops goes in front of the first user message. Throws UserError when the template fails.
+ * refuses or skips goes in front of the first user message. Throws UserError when the template fails.
  */
 export async function encodeChat(
   tokenizer: Tokenizer,
@@ -26,60 +26,82 @@ export async function encodeChat(
   messages: readonly ChatMessage[],
   options: ChatOptions = {},
 ): Promise<number[]> {
-  const template = metadata.get("tokenizer.chat_template");
-  const segments =
-    typeof template === "string"
-      ? await segmentsOf(template, templateValues(tokenizer, metadata, options), messages)
-      : plainSegments(messages, options);
-  const tokens = tokenizer.encodeSegments(segments);
-  if (tokenizer.addsBos && tokenizer.bosToken !== undefined && tokens[0] !== tokenizer.bosToken)
-    tokens.unshift(tokenizer.bosToken);
-  return tokens;
+  const encode = await prepareChat(tokenizer, metadata, messages, options);
+  return encode(messages);
 }
 
-async function segmentsOf(
+/** As encodeChat, for several conversations: renders the template once and encodes any messages with the same roles. */
+export async function prepareChat(
+  tokenizer: Tokenizer,
+  metadata: ReadonlyMap<string, unknown>,
+  messages: readonly ChatMessage[],
+  options: ChatOptions = {},
+): Promise<(messages: readonly ChatMessage[]) => number[]> {
+  const template = metadata.get("tokenizer.chat_template");
+  const toSegments =
+    typeof template === "string"
+      ? await renderConversation(template, templateValues(tokenizer, metadata, options), messages)
+      : (spoken: readonly ChatMessage[]) => plainSegments(spoken, options);
+  return (spoken) => {
+    const tokens = tokenizer.encodeSegments(toSegments(spoken));
+    if (tokenizer.addsBos && tokenizer.bosToken !== undefined && tokens[0] !== tokenizer.bosToken)
+      tokens.unshift(tokenizer.bosToken);
+    return tokens;
+  };
+}
+
+type ToSegments = (messages: readonly ChatMessage[]) => TextSegment[];
+type Rewrite = (messages: readonly ChatMessage[]) => readonly ChatMessage[];
+
+async function renderConversation(
   template: string,
   values: Readonly<Record<string, unknown>>,
   messages: readonly ChatMessage[],
-): Promise<TextSegment[]> {
-  const merged = mergeSystem(messages);
-  const conversations = merged === undefined ? [messages] : [messages, merged];
-  const found = await renderFirst(template, values, conversations);
-  // Some templates skip the system message without a word.
-  const segments =
-    found === undefined && merged !== undefined
-      ? await renderFirst(template, values, [merged])
-      : found;
-  if (segments !== undefined) return segments;
+): Promise<ToSegments> {
+  const asTheyAre: Rewrite = (spoken) => spoken;
+  const rewrites = canMergeSystem(messages) ? [asTheyAre, mergeSystem] : [asTheyAre];
+  const toSegments =
+    (await renderFirst(template, values, { messages, rewrites })) ??
+    // Some templates skip the system message without a word.
+    (await renderFirst(template, values, { messages, rewrites: rewrites.slice(1) }));
+  if (toSegments !== undefined) return toSegments;
   throw new UserError(
     "The model's chat template leaves out what was asked; choose another model or another conversion of it.",
   );
 }
 
-/** The text of the first conversation the template accepts, cut at what users wrote; undefined if it leaves any of that out. */
+/** Renders the first rewriting of the messages that the template accepts; undefined if it leaves out what was asked. */
 async function renderFirst(
   template: string,
   values: Readonly<Record<string, unknown>>,
-  conversations: readonly (readonly ChatMessage[])[],
-): Promise<TextSegment[] | undefined> {
+  { messages, rewrites }: { messages: readonly ChatMessage[]; rewrites: readonly Rewrite[] },
+): Promise<ToSegments | undefined> {
+  if (rewrites.length === 0) return undefined;
   const nonce = randomBytes(8).toString("hex");
   // Templates for tools may insist on a list of them; others write about tools whenever there is a list.
-  const variants = conversations.flatMap((messages) =>
-    [null, []].map((tools) => ({ ...values, tools, messages: withStandIns(messages, nonce) })),
+  const variants = rewrites.flatMap((rewrite) =>
+    [null, []].map((tools) => ({
+      ...values,
+      tools,
+      messages: withStandIns(rewrite(messages), nonce),
+    })),
   );
   const { text, variant } = await renderChatTemplate({ template, variants });
-  const messages = conversations[Math.floor(variant / 2)] ?? [];
+  const rewrite = rewrites[Math.floor(variant / 2)] ?? mergeSystem;
 
   const parts = text.split(new RegExp(`TEXT-${nonce}-(\\d+)-END`));
   const shown = new Set(parts.filter((_, i) => i % 2 === 1).map(Number));
   // Templates may drop earlier answers, never what is asked.
-  if (messages.some(({ role }, index) => role !== "assistant" && !shown.has(index)))
+  if (rewrite(messages).some(({ role }, i) => role !== "assistant" && !shown.has(i)))
     return undefined;
-  return parts.map((part, i) =>
-    i % 2 === 0
-      ? { text: part, parseSpecial: true }
-      : { text: messages[Number(part)]?.content.trim() ?? "", parseSpecial: false },
-  );
+  return (spoken) => {
+    const rewritten = rewrite(spoken);
+    return parts.map((part, i) =>
+      i % 2 === 0
+        ? { text: part, parseSpecial: true }
+        : { text: rewritten[Number(part)]?.content.trim() ?? "", parseSpecial: false },
+    );
+  };
 }
 
 /** Messages whose text is replaced by a name; templates trim, so the white space around it stays in their hands. */
@@ -92,15 +114,16 @@ function withStandIns(messages: readonly ChatMessage[], nonce: string): ChatMess
   });
 }
 
-/** The messages with the system message moved into the first user message; undefined if there is none to move. */
-function mergeSystem(messages: readonly ChatMessage[]): ChatMessage[] | undefined {
-  const [system, ...rest] = messages;
-  if (system?.role !== "system") return undefined;
+function canMergeSystem(messages: readonly ChatMessage[]): boolean {
+  return messages[0]?.role === "system" && messages.some(({ role }) => role === "user");
+}
+
+/** The messages with the system message moved into the first user message. */
+function mergeSystem([system, ...rest]: readonly ChatMessage[]): ChatMessage[] {
   const first = rest.findIndex(({ role }) => role === "user");
-  if (first < 0) return undefined;
   return rest.map((message, index) =>
     index === first
-      ? { role: "user", content: `${system.content}\n\n${message.content}` }
+      ? { role: "user", content: `${system?.content}\n\n${message.content}` }
       : message,
   );
 }
