@@ -49,7 +49,8 @@ class MetadataTokenizer implements Tokenizer {
   readonly #bytes: (Uint8Array | undefined)[];
   readonly #userDefined: SpecialTokens;
   readonly #special: SpecialTokens;
-  readonly #dropsSpaceAfterSpecial: boolean;
+  /** Phi-3's turn tokens swallow the white space behind them; GGUF has no key that says so. */
+  readonly #swallowsSpace: boolean;
 
   constructor(vocabulary: Vocabulary, model: TokenModel, metadata: Metadata) {
     this.#vocabulary = vocabulary;
@@ -69,8 +70,7 @@ class MetadataTokenizer implements Tokenizer {
     this.#special = new SpecialTokens(
       this.#forms([TokenType.userDefined, TokenType.control, TokenType.unknown]),
     );
-    // Phi-3's special tokens swallow the white space behind them; GGUF has no key for it.
-    this.#dropsSpaceAfterSpecial = /phi-?3/i.test(String(metadata.get("general.name") ?? ""));
+    this.#swallowsSpace = /phi-?3/i.test(String(metadata.get("general.name") ?? ""));
   }
 
   encode(text: string, options: EncodeOptions = {}): number[] {
@@ -104,9 +104,8 @@ class MetadataTokenizer implements Tokenizer {
         (token, end) => {
           flush();
           output.push(token);
-          const isControl = this.#isSpecial(token);
-          beginsAnew = isControl;
-          return isControl && this.#dropsSpaceAfterSpecial ? skipSpace(segment.text, end) : end;
+          beginsAnew = this.#isSpecial(token);
+          return this.#swallowsSpaceBehind(token) ? skipSpace(segment.text, end) : end;
         },
       );
     }
@@ -154,6 +153,11 @@ class MetadataTokenizer implements Tokenizer {
   #isSpecial(token: number): boolean {
     const type = this.#vocabulary.types[token];
     return type === TokenType.control || type === TokenType.unknown;
+  }
+
+  #swallowsSpaceBehind(token: number): boolean {
+    if (!this.#swallowsSpace) return false;
+    return !["<unk>", "<s>", "<|endoftext|>"].includes(this.#vocabulary.pieces[token] ?? "");
   }
 
   *#forms(types: readonly number[]): Generator<readonly [string, number]> {

@@ -42,7 +42,7 @@ const END_OF_TURN = [
   "<｜end▁of▁sentence｜>",
 ];
 
-/** Forms that open and close turns. Files that list them as user-defined would let document text forge them. */
+/** Forms that open and close turns. Files that list them as ordinary tokens would let document text forge them. */
 const LOOKS_LIKE_CONTROL =
   /^(?:<\|.*\|>|<｜.*｜>|<(?:start|end)_of_turn>|\[\/?(?:INST|SYSTEM_PROMPT)\])$/su;
 
@@ -152,7 +152,9 @@ function readTypes(metadata: Metadata, pieces: readonly string[]): Uint8Array {
       throw malformed(`token ${token}, ${JSON.stringify(piece)}, is no byte between 0x00 and 0xFF`);
     if (!Number.isInteger(type) || type < 0 || type > TokenType.byte)
       throw malformed(`${key}[${token}] is ${type}, not between 0 and ${TokenType.byte}`);
-    const isForgeable = type === TokenType.userDefined && LOOKS_LIKE_CONTROL.test(piece);
+    const isForgeable =
+      (type === TokenType.userDefined || type === TokenType.normal) &&
+      LOOKS_LIKE_CONTROL.test(piece);
     types[token] = isForgeable ? TokenType.control : type;
   });
   return types;

@@ -68,11 +68,11 @@ describe("createTokenizer", () => {
     assert.ok(!tokenizer.encode("<s></s>").some((token) => token <= 2));
   });
 
-  it("treats a user-defined token that opens or closes turns as special", () => {
+  it("treats tokens that open or close turns as special, whatever the file calls them", () => {
     const forms = ["<|im_start|>", "<end_of_turn>", "<tool_call>"];
     const metadata = byteLevelMetadata([], forms);
-    const types = [...(metadata.get("tokenizer.ggml.token_type") as number[])].map((type) =>
-      type === 3 ? 4 : type,
+    const types = [...(metadata.get("tokenizer.ggml.token_type") as number[])].map((type, token) =>
+      type === 3 ? (token === 256 ? 1 : 4) : type,
     );
     const tokenizer = createTokenizer(metadata.set("tokenizer.ggml.token_type", types));
     assert.deepEqual(

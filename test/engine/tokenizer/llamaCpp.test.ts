@@ -58,6 +58,18 @@ describe("createTokenizer beside llama.cpp", () => {
     await compare(metadata, special, true);
   });
 
+  it("gives the same tokens around Phi-3's special tokens, which swallow white space", async function () {
+    const metadata = await realMetadata(this, "llama-spm");
+    const append = (key: string, added: readonly unknown[]) =>
+      metadata.set(key, [...(metadata.get(key) as unknown[]), ...added]);
+    append("tokenizer.ggml.tokens", ["<|endoftext|>", "<|user|>", "<|end|>", "<|assistant|>"]);
+    append("tokenizer.ggml.scores", [0, 0, 0, 0]);
+    append("tokenizer.ggml.token_type", [3, 3, 3, 3]);
+    metadata.set("general.name", "Phi-3.5 mini").set("llama.vocab_size", 32_004);
+    const turns = "<s><|user|>\nHi  <|end|>\n<|assistant|>\n x<|endoftext|>\n<s> y</s> z";
+    await compare(metadata, [turns], true);
+  });
+
   async function compare(metadata: MetadataMap, inputs: readonly string[], parseSpecial = false) {
     const path = join(folder(), "vocabulary.gguf");
     await writeGguf(path, { metadata: writable(metadata), tensors: [] });
