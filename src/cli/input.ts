@@ -6,7 +6,13 @@ import { UserError } from "../engine/errors.ts";
 
 /** The text of `file`, or of standard input when it is `-`. */
 export async function readText(file: string): Promise<string> {
-  return file === "-" ? readAll(process.stdin) : readFile(file, "utf8");
+  if (file === "-") return readAll(process.stdin);
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    // Node names the path when opening fails, not when reading does.
+    throw error instanceof Error ? Object.assign(error, { path: file }) : error;
+  }
 }
 
 /**

@@ -1,6 +1,8 @@
 // Runs the built command line as a user does: a process of its own, its output and exit status looked at.
 
 import { spawn, spawnSync } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { repositoryRoot } from "./testData.ts";
 
@@ -32,23 +34,29 @@ export async function lectern(
   args: readonly string[],
   { env = {}, input = "", cwd = repositoryRoot, onStart }: CliOptions = {},
 ): Promise<CliResult> {
-  const child = spawn(process.execPath, [join(repositoryRoot, "dist/cli.mjs"), ...args], {
-    cwd,
-    env: { ...process.env, ...env },
-  });
-  onStart?.(child);
-  let stdout = "";
-  let stderr = "";
-  child.stdout.on("data", (chunk) => {
-    stdout += String(chunk);
-  });
-  child.stderr.on("data", (chunk) => {
-    stderr += String(chunk);
-  });
-  child.stdin.end(input);
-  const status = await new Promise<number | null>((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", resolve);
-  });
-  return { status, stdout, stderr };
+  const folder = mkdtempSync(join(tmpdir(), "lectern-run-"));
+  try {
+    // A file, as a shell would have: Node's own pipes to children are sockets, which cannot be redirected.
+    const errors = join(folder, "stderr");
+    const descriptor = openSync(errors, "a");
+    const child = spawn(process.execPath, [join(repositoryRoot, "dist/cli.mjs"), ...args], {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: ["pipe", "pipe", descriptor],
+    });
+    closeSync(descriptor);
+    onStart?.(child);
+    let stdout = "";
+    child.stdout?.on("data", (chunk) => {
+      stdout += String(chunk);
+    });
+    child.stdin?.end(input);
+    const status = await new Promise<number | null>((resolve, reject) => {
+      child.on("error", reject);
+      child.on("close", resolve);
+    });
+    return { status, stdout, stderr: readFileSync(errors, "utf8") };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }

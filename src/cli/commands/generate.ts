@@ -1,7 +1,7 @@
 // `lectern generate`: raw completion of a prompt, or a chat turn through the model's template.
 
-import { readFile } from "node:fs/promises";
 import { defineCommand, UsageError } from "../command.ts";
+import { readText } from "../input.ts";
 import { modelOptions, modelSettings, samplingOptions, samplingSettings } from "../options.ts";
 
 export const generate = defineCommand({
@@ -30,7 +30,7 @@ export const generate = defineCommand({
 async function readPrompt(prompt: string | undefined, file: string | undefined): Promise<string> {
   if (prompt !== undefined && file !== undefined)
     throw new UsageError("--prompt and --prompt-file exclude each other: give one.");
-  if (file !== undefined) return readFile(file, "utf8");
+  if (file !== undefined) return readText(file);
   if (prompt === undefined) throw new UsageError("--prompt TEXT or --prompt-file FILE is missing.");
   return prompt;
 }
