@@ -65,12 +65,16 @@ export function readVocabulary(metadata: Metadata): Vocabulary {
     ids.set(piece, token);
   });
 
-  // llama.cpp's defaults for SentencePiece; nothing may be assumed of a vocabulary that is too short for them.
-  const defaults =
-    metadata.get("tokenizer.ggml.model") === "llama" && pieces.length > 2 ? [1, 2, 0] : [];
-  const bosToken = readToken(metadata, "bos_token_id", pieces.length) ?? defaults[0];
-  const eosToken = readToken(metadata, "eos_token_id", pieces.length) ?? defaults[1];
-  const unknownToken = readToken(metadata, "unknown_token_id", pieces.length) ?? defaults[2];
+  const types = readTypes(metadata, pieces);
+  // SentencePiece's usual ids, where the file names none and its tokens are what they should be.
+  const usual = (token: number, type: number) =>
+    metadata.get("tokenizer.ggml.model") === "llama" && types[token] === type ? token : undefined;
+  const bosToken =
+    readToken(metadata, "bos_token_id", pieces.length) ?? usual(1, TokenType.control);
+  const eosToken =
+    readToken(metadata, "eos_token_id", pieces.length) ?? usual(2, TokenType.control);
+  const unknownToken =
+    readToken(metadata, "unknown_token_id", pieces.length) ?? usual(0, TokenType.unknown);
 
   const endTokens = new Set<number>();
   if (eosToken !== undefined) endTokens.add(eosToken);
@@ -79,7 +83,6 @@ export function readVocabulary(metadata: Metadata): Vocabulary {
     if (token !== undefined) endTokens.add(token);
   }
 
-  const types = readTypes(metadata, pieces);
   for (const form of END_OF_TURN) {
     const token = ids.get(form);
     if (token !== undefined && types[token] !== TokenType.normal) endTokens.add(token);

@@ -81,6 +81,15 @@ describe("malformed vocabularies", () => {
     refuses(silent, /does not say how its tokenizer splits/);
   });
 
+  it("take the usual ids only where the tokens are what they should be", () => {
+    const metadata = sentencePieceMetadata(["a"]);
+    for (const key of ["bos", "eos"]) metadata.delete(`tokenizer.ggml.${key}_token_id`);
+    assert.equal(createTokenizer(metadata).bosToken, 1);
+    assert.deepEqual([...createTokenizer(metadata).endTokens], [2]);
+    metadata.delete("tokenizer.ggml.token_type");
+    assert.equal(createTokenizer(metadata).bosToken, undefined);
+  });
+
   it("assume no default ids beyond a short vocabulary", () => {
     const tokenizer = createTokenizer(
       new Map<string, unknown>([
