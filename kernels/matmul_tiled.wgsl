@@ -32,7 +32,7 @@ fn main(
   for (var unit = 0u; unit < shape.units; unit += TILE_UNITS) {
     load_tiles(workgroup, index, unit);
     workgroupBarrier();
-    let columns = 8u * min(shape.units - unit, TILE_UNITS);
+    let columns = min(4u * shape.vectors - 8u * unit, 8u * TILE_UNITS);
     for (var column = 0u; column < columns; column++) {
       let row = column * GROUPS + row_group;
       let token = column * GROUPS + token_group;
@@ -54,41 +54,35 @@ fn main(
 fn load_tiles(workgroup: vec3<u32>, index: u32, first_unit: u32) {
   let group = index / TILE_UNITS;
   let unit = first_unit + index % TILE_UNITS;
-  let at = 8u * (index % TILE_UNITS) * GROUPS + group;
   if (unit >= shape.units) { return; }
-  let rows = min(
-    workgroup.x * TILE + 4u * group + vec4(0u, 1u, 2u, 3u),
-    vec4(shape.rows - 1u),
-  ) * shape.units + unit;
+  let four = 4u * group + vec4(0u, 1u, 2u, 3u);
+  let rows = min(workgroup.x * TILE + four, vec4(shape.rows - 1u)) * shape.units + unit;
+  let tokens = min(workgroup.y * TILE + four, vec4(step.num_tokens - 1u)) * shape.vectors;
   let a = weights_at(rows.x);
   let b = weights_at(rows.y);
   let c = weights_at(rows.z);
   let d = weights_at(rows.w);
-  let lo = transpose(mat4x4(a.lo, b.lo, c.lo, d.lo));
-  let hi = transpose(mat4x4(a.hi, b.hi, c.hi, d.hi));
-  let tokens = min(
-    workgroup.y * TILE + 4u * group + vec4(0u, 1u, 2u, 3u),
-    vec4(step.num_tokens - 1u),
-  ) * shape.vectors;
-  let input_lo = inputs_at(tokens, 2u * unit);
-  let input_hi = inputs_at(tokens, 2u * unit + 1u);
-  for (var i = 0u; i < 4u; i++) {
-    weight_tile[at + i * GROUPS] = lo[i];
-    weight_tile[at + (i + 4u) * GROUPS] = hi[i];
-    input_tile[at + i * GROUPS] = input_lo[i];
-    input_tile[at + (i + 4u) * GROUPS] = input_hi[i];
+  let end = min(2u * unit + 2u, shape.vectors);
+  for (var vector = 2u * unit; vector < end; vector++) {
+    let is_hi = vector % 2u == 1u;
+    let weights = transpose(mat4x4(
+      select(a.lo, a.hi, is_hi),
+      select(b.lo, b.hi, is_hi),
+      select(c.lo, c.hi, is_hi),
+      select(d.lo, d.hi, is_hi),
+    ));
+    let inputs = transpose(mat4x4(
+      input[tokens.x + vector],
+      input[tokens.y + vector],
+      input[tokens.z + vector],
+      input[tokens.w + vector],
+    ));
+    let at = 4u * (vector - 2u * first_unit) * GROUPS + group;
+    for (var i = 0u; i < 4u; i++) {
+      weight_tile[at + i * GROUPS] = weights[i];
+      input_tile[at + i * GROUPS] = inputs[i];
+    }
   }
-}
-
-// Column i holds value i of the vector for the 4 tokens.
-fn inputs_at(tokens: vec4<u32>, vector: u32) -> mat4x4<f32> {
-  if (vector >= shape.vectors) { return mat4x4<f32>(); }
-  return transpose(mat4x4(
-    input[tokens.x + vector],
-    input[tokens.y + vector],
-    input[tokens.z + vector],
-    input[tokens.w + vector],
-  ));
 }
 
 fn add_products(
@@ -107,14 +101,17 @@ fn add_products(
   (*sums)[7] = fma(last_tokens, vec4(rows.w), (*sums)[7]);
 }
 
+// The loop ends at the last token, so it is not unrolled: on a CPU its stores would take most of the time to compile.
 fn store_sums(first_token: u32, pair: u32, sums: ptr<function, Sums>) {
-  for (var half = 0u; half < 2u; half++) {
-    for (var i = 0u; i < 4u; i++) {
-      let token = first_token + half * TILE / 2u + i;
-      if (token < step.num_tokens) {
-        store(token, pair, vec2((*sums)[4u * half][i], (*sums)[4u * half + 1u][i]));
-        store(token, pair + 1u, vec2((*sums)[4u * half + 2u][i], (*sums)[4u * half + 3u][i]));
-      }
-    }
+  for (var i = 0u; i < 8u; i++) {
+    let half = i / 4u;
+    let token = first_token + half * TILE / 2u + i % 4u;
+    if (token >= step.num_tokens) { break; }
+    store(token, pair, vec2((*sums)[4u * half][i % 4u], (*sums)[4u * half + 1u][i % 4u]));
+    store(
+      token,
+      pair + 1u,
+      vec2((*sums)[4u * half + 2u][i % 4u], (*sums)[4u * half + 3u][i % 4u]),
+    );
   }
 }

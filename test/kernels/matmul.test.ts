@@ -1,5 +1,7 @@
 // matvec.wgsl, matmul_lanes.wgsl and matmul_tiled.wgsl, with every weights part, against the reference.
 
+import assert from "node:assert/strict";
+import { withoutOptionalFeatures } from "../../src/engine/gpu/capabilities.ts";
 import { CommandList } from "../../src/engine/gpu/commandList.ts";
 import type { Gpu } from "../../src/engine/gpu/device.ts";
 import {
@@ -13,7 +15,7 @@ import { type WeightFormatId, weightFormats } from "../../src/engine/model/weigh
 import { matmul } from "../reference/matmul.ts";
 import { geluTanh, silu } from "../reference/operations.ts";
 import { assertClose } from "../support/close.ts";
-import { describeOnGpu, readFloats, run, uploadFloats } from "../support/gpu.ts";
+import { readFloats, run, uploadFloats, useGpu } from "../support/gpu.ts";
 import { randomMatrix } from "../support/matrixSource.ts";
 import { randomFloats } from "../support/random.ts";
 
@@ -23,7 +25,41 @@ const formats = Object.keys(weightFormats) as WeightFormatId[];
 // Sums of a few hundred products of numbers below 1, in f32 and in another order than the reference.
 const TOLERANCE = 3e-5;
 
-describeOnGpu("matmul", (gpu) => {
+describe("matmul", () => suite(useGpu(), formats));
+
+// The parts for weights are the same here; a few suffice, since software adapters compile for seconds.
+describe("matmul, without f16 and subgroups", () =>
+  suite(useGpu({ restrict: withoutOptionalFeatures }), ["f32", "q4_0", "q6_k"]));
+
+describe("matmul with small bindings", () => {
+  const maxStorageBufferBindingSize = 8192;
+  const gpu = useGpu({
+    restrict: (capabilities) => ({
+      ...capabilities,
+      limits: { ...capabilities.limits, maxStorageBufferBindingSize },
+    }),
+  });
+
+  it("cuts a matrix into slices that each fit a binding", async () => {
+    const parts = [1, 2].map((seed) => randomMatrix("q4_0", 230, 64, { seed, pieceRows: 50 }));
+    const matrix = await uploadStacked(
+      gpu(),
+      parts.map(({ source }) => source),
+    );
+    assert.deepEqual(
+      matrix.slices.map(({ firstRow, rows }) => [firstRow, rows]),
+      [
+        [0, 256],
+        [256, 204],
+      ],
+    );
+    for (const { quants } of matrix.slices) assert.ok(quants.size <= maxStorageBufferBindingSize);
+    const weights = Float32Array.from(parts.flatMap(({ weights }) => [...weights]));
+    for (const tokens of [1, 17]) await expectProduct(gpu(), matrix, weights, tokens);
+  });
+});
+
+function suite(gpu: () => Gpu, formats: readonly WeightFormatId[]): void {
   for (const format of formats) {
     it(`multiplies ${format} weights, in tiles that are not full`, async () => {
       const cols = weightFormats[format].blockSize === 256 ? 512 : 96;
@@ -50,22 +86,24 @@ describeOnGpu("matmul", (gpu) => {
     });
   }
 
-  it("adds a bias, and adds to the output", async () => {
-    const { source, weights } = randomMatrix("q4_0", 66, 64);
-    const matrix = await uploadStacked(gpu(), [source]);
-    const bias = randomFloats(66, 9);
-    for (const tokens of [2, 20]) {
-      await expectProduct(gpu(), matrix, weights, tokens, { output: "set", bias });
-      await expectProduct(gpu(), matrix, weights, tokens, { output: "add", bias });
-      await expectProduct(gpu(), matrix, weights, tokens, { output: "add" });
+  for (const output of ["set", "add"] as const) {
+    for (const bias of [undefined, randomFloats(66, 9)]) {
+      it(`can ${output} the output${bias ? ", with a bias" : ""}`, async () => {
+        const { source, weights } = randomMatrix("q4_0", 66, 64);
+        const matrix = await uploadStacked(gpu(), [source]);
+        const options = { output, ...(bias && { bias }) };
+        for (const tokens of [2, 20]) {
+          await expectProduct(gpu(), matrix, weights, tokens, options);
+        }
+      });
     }
-  });
+  }
 
   it("stacks matrices of several formats and odd heights", async () => {
     const parts = [
-      randomMatrix("q8_0", 33, 32, { seed: 1 }),
-      randomMatrix("q8_0", 32, 32, { seed: 2 }),
-      randomMatrix("q8_0", 8, 32, { seed: 3, pieceRows: 4 }),
+      randomMatrix("q4_0", 33, 32, { seed: 1 }),
+      randomMatrix("q4_0", 32, 32, { seed: 2 }),
+      randomMatrix("q4_0", 8, 32, { seed: 3, pieceRows: 4 }),
       randomMatrix("f32", 16, 32, { seed: 4 }),
     ];
     const matrix = await uploadStacked(
@@ -106,7 +144,7 @@ describeOnGpu("matmul", (gpu) => {
       }
     });
   }
-});
+}
 
 async function expectProduct(
   gpu: Gpu,

@@ -119,7 +119,7 @@ function allocateSlices(
   firstRow: number,
 ): MatrixSlice[] {
   const format = weightFormats[run.format];
-  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits;
+  const { maxStorageBufferBindingSize = 0, maxBufferSize = 0 } = gpu.capabilities.limits;
   const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize);
   const bytesOfRows = format.planeBytes(SLICE_ROWS, cols).quants;
   const rowsPerSlice = Math.max(1, Math.floor(limit / bytesOfRows)) * SLICE_ROWS;
