@@ -13,7 +13,7 @@ export function turnView(turn: ChatTurn): TemplateResult {
   return html`<article class="turn" data-state=${turn.state} data-turn=${turn.id}>
     ${questionView(turn)}
     <div class="answer" aria-busy=${isRunning}>
-      ${turn.answer === "" ? nothing : answerView(turn)}
+      ${turn.answer === "" || isNotFound(turn) ? nothing : answerView(turn)}
       ${isRunning ? progressView(turn) : nothing}
       ${endView(turn)}
       ${isRunning ? nothing : sourcesView(turn)}
@@ -76,18 +76,24 @@ function progressView({ state, progress }: ChatTurn): TemplateResult {
   </div>`;
 }
 
+/** The answer then is a sentence that says so, not an answer. */
+function isNotFound({ state, found }: ChatTurn): boolean {
+  return state === "done" && found === false;
+}
+
 /** How the answer ended, when it did not simply end. */
-function endView({ state, answer, error, found }: ChatTurn): TemplateResult | typeof nothing {
+function endView(turn: ChatTurn): TemplateResult | typeof nothing {
+  const { state, answer, error } = turn;
   if (state === "stopped") {
     return html`<p class="end stopped">
       <span class="codicon codicon-debug-stop" aria-hidden="true"></span>
       ${answer === "" ? t("Stopped.") : t("Stopped: the answer is partial.")}
     </p>`;
   }
-  if (state === "done" && found === false) {
+  if (isNotFound(turn)) {
     return html`<p class="end not-found">
       <span class="codicon codicon-search-stop" aria-hidden="true"></span>
-      ${t("Nothing in the text answers this.")}
+      ${answer}
     </p>`;
   }
   if (state !== "failed" || !error) return nothing;
