@@ -20,7 +20,8 @@ import {
   variantCases,
 } from "../support/modelCases.ts";
 import { meanDifference, meanEntropy, nllOf } from "../support/probabilities.ts";
-import { RANDOM_VOCABULARY_SIZE, randomPrompt, writeRandomModel } from "../support/randomModel.ts";
+import { randomPrompt, writeRandomModel } from "../support/randomModel.ts";
+import { RANDOM_VOCABULARY_SIZE } from "../support/randomModelMetadata.ts";
 import { useTemporaryFolder } from "../support/temporaryFolder.ts";
 
 /** llama.cpp's contexts are at least this long, which decides between longrope's divisors. */
