@@ -2,8 +2,10 @@
 // architecture in every weight format, and on what metadata can ask for beyond that. Wrong ones would be noticed.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadModel } from "../../src/engine/loadModel.ts";
+import { embeddedModelPath } from "../../src/engine/resources.ts";
 import {
   loadReferenceModel,
   type Mutations,
@@ -23,6 +25,7 @@ import { meanDifference, meanEntropy, nllOf } from "../support/probabilities.ts"
 import { randomPrompt, writeRandomModel } from "../support/randomModel.ts";
 import { RANDOM_VOCABULARY_SIZE } from "../support/randomModelMetadata.ts";
 import { useTemporaryFolder } from "../support/temporaryFolder.ts";
+import { repositoryRoot } from "../support/testData.ts";
 
 /** llama.cpp's contexts are at least this long, which decides between longrope's divisors. */
 const MIN_CONTEXT_LENGTH = 256;
@@ -142,6 +145,20 @@ describe("log-probabilities", () => {
         const other = await expected(modelCase);
         assertAgrees(await score(other, { cacheType: "f32" }), modelCase, other);
       }).timeout(300_000);
+
+    it("agree with llama.cpp on the embedded model and a real text", async () => {
+      const path = embeddedModelPath();
+      const model = await loadModel(gpu(), path);
+      try {
+        const text = readFileSync(join(repositoryRoot, "LICENSE"), "utf8");
+        const tokens = model.tokenizer.encode(text, { addSpecial: true });
+        const theirs = await scoreWithLlamaCpp(llamaCpp(), path, tokens);
+        const difference = meanDifference(await model.scoreTokens(tokens), theirs.nll);
+        assert.ok(difference <= llamaCppTolerance("f16"), `${difference} nat from llama.cpp`);
+      } finally {
+        model.dispose();
+      }
+    }).timeout(300_000);
 
     for (const modelCase of inF32)
       it(`agree with a cache in f16 on ${modelCase.model.architecture}`, async () => {

@@ -175,6 +175,16 @@ describe("a malformed GGUF file", () => {
       await file.close();
     });
 
+    it("is valid in version 2", async () => {
+      const key7 = rawKey("a", UINT32, u32(7));
+      await writeFile(path(), rawGguf({ version: 2, keys: [key7], tensors: [tensor({})], data }));
+      const file = await GgufFile.open(path());
+      assert.deepEqual([file.version, file.metadata.integer("a")], [2, 7]);
+      assert.deepEqual(await file.readTensorRange("t", 4, 8), Buffer.alloc(8));
+      await assert.rejects(file.readTensorRange("t", 120, 9), RangeError);
+      await file.close();
+    });
+
     it("is valid with alignment 1", async () => {
       const alignment = rawKey("general.alignment", UINT32, u32(1));
       const tensors = [tensor({ shape: [1n] }), tensor({ name: "u", shape: [1n], offset: 4n })];
