@@ -8,6 +8,9 @@ import { type ChipCitation, lines, renderMarkdown } from "./markdown.ts";
 import { progressText } from "./progressText.ts";
 import { receipt } from "./receipt.ts";
 
+/** Numbers put after an answer that has none of its own. */
+const MAX_NUMBERS = 3;
+
 export function turnView(turn: ChatTurn): TemplateResult {
   const isRunning = turn.state === "running" || turn.state === "stopping";
   return html`<article class="turn" data-state=${turn.state} data-turn=${turn.id}>
@@ -48,8 +51,17 @@ function answerView(turn: ChatTurn): TemplateResult {
     turn.answer.length < 80 &&
     !turn.answer.includes("\n");
   return html`<div class="markdown ${isShort ? "short" : ""}" @click=${open}>
-    ${unsafeHTML(renderMarkdown(turn.answer, chips(turn)))}
+    ${unsafeHTML(renderMarkdown(withNumbers(turn), chips(turn)))}
   </div>`;
+}
+
+/** Small models do not number their sources: the numbers of the quotes then stand at the end. */
+function withNumbers({ kind, answer, citations }: ChatTurn): string {
+  if (kind !== "ask" || /\[\d+\]/.test(answer)) return answer;
+  const numbers = citations.flatMap(({ origin }, index) =>
+    origin === "answer" ? [`[${index + 1}]`] : [],
+  );
+  return [answer, ...numbers.slice(0, MAX_NUMBERS)].join(" ");
 }
 
 /** Sections of a summary quote nothing, so there is nothing to verify. */

@@ -24,14 +24,12 @@ import { type Settings, VsCode, type Window } from "./support/vscodeDriver.ts";
 const CHROMIUM = process.env.LECTERN_CHROMIUM ?? "/usr/bin/chromium";
 const SCREENSHOTS = "out/screenshots";
 
+/** Short: the embedded model reads a sentence or two well. */
 const FILES = {
-  "README.md": "# Town records\n\nNotes about the town of Aldmoor and its institutions.\n",
-  "records/parliament.md":
-    "# The parliament\n\nThe parliament was established in 1999. It sits in the old town hall.\n\nIts first speaker was Edith Marlow, who had been a judge.\n",
-  "records/bridge.md":
-    "# The bridge\n\nThe stone bridge over the river Ald was built by Thomas Telling.\nIt carries the road to the harbour.\n",
-  "src/server.ts":
-    "/** The port that the server listens on. */\nexport const DEFAULT_PORT = 4173;\n",
+  "README.md": "Notes about the town of Aldmoor.\n",
+  "records/parliament.md": "# Parliament\n\nThe parliament was established in 1999.\n",
+  "records/lighthouse.md": "The lighthouse was designed by Edith Marlow.\n",
+  "src/server.ts": "export const DEFAULT_PORT = 4173;\n",
 };
 
 describe("Lectern in VS Code", function () {
@@ -126,7 +124,8 @@ describe("Lectern in VS Code", function () {
   it("is usable with a keyboard and a screen reader, in dark and in light", async () => {
     const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf8");
     for (const theme of ["Dark", "Light"]) {
-      code.configure({ "workbench.colorTheme": `Default ${theme} Modern` });
+      await open({ "workbench.colorTheme": `Default ${theme} Modern` });
+      await window.command("Lectern: Ask About Workspace");
       const chat = await window.chat();
       await chat.locator(`body.vscode-${theme.toLowerCase()}`).waitFor();
       await chat.evaluate(axe);
@@ -145,16 +144,18 @@ describe("Lectern in VS Code", function () {
   });
 
   it("reads what an editor holds, saved or not", async () => {
-    await window.page.keyboard.press("ControlOrMeta+Home");
-    const editor = window.page.locator(".editor-group-container.active .view-lines").first();
+    const editor = window.page
+      .locator(
+        '.editor-instance[aria-label*="parliament.md"], .editor-group-container.active .view-lines',
+      )
+      .first();
     await editor.click();
-    await window.page.keyboard.press("ControlOrMeta+End");
-    await window.page.keyboard.type("\nThe clerk of the parliament is Jonas Whitlow.");
-    const turn = await window.ask("Who is the clerk of the parliament?");
+    await window.page.keyboard.press("ControlOrMeta+A");
+    await window.page.keyboard.type("The parliament was established in 1872.");
+    const turn = await window.ask("When was the parliament established?");
     assert.equal(await window.ended(turn), "done");
-    assert.match(await turn.innerText(), /Whitlow/);
-    const onDisk = readFileSync(join(workspace, "records/parliament.md"), "utf8");
-    assert.doesNotMatch(onDisk, /Whitlow/);
+    assert.match(await turn.locator(".markdown").innerText(), /1872/);
+    assert.match(readFileSync(join(workspace, "records/parliament.md"), "utf8"), /1999/);
   });
 
   it("summarises the active file", async () => {
@@ -186,7 +187,7 @@ describe("Lectern in VS Code", function () {
   });
 
   it("streams, and stops when asked to", async () => {
-    const turn = await window.ask("Tell me about the bridge.");
+    const turn = await window.ask("Tell me about the lighthouse.");
     const text = turn.locator(".markdown");
     await text.waitFor();
     const before = (await text.innerText()).length;
@@ -200,7 +201,7 @@ describe("Lectern in VS Code", function () {
   });
 
   it("keeps a partial answer when the engine is killed, and answers the next question", async () => {
-    const turn = await window.ask("Tell me about the bridge.");
+    const turn = await window.ask("Tell me about the lighthouse.");
     const text = turn.locator(".markdown");
     await text.waitFor();
     await growsBeyond(text, 10);
@@ -212,9 +213,9 @@ describe("Lectern in VS Code", function () {
     await screenshot("crash-dark");
     await open({});
     await window.command("Lectern: Ask About Workspace");
-    const again = await window.ask("Who built the stone bridge?");
+    const again = await window.ask("Who designed the lighthouse?");
     assert.equal(await window.ended(again), "done");
-    assert.match(await again.locator(".markdown").innerText(), /Telling/);
+    assert.match(await again.locator(".markdown").innerText(), /Marlow/);
     assert.notEqual(record().pid, pid);
   });
 
@@ -222,7 +223,7 @@ describe("Lectern in VS Code", function () {
     const { pid } = record();
     const second = await code.open(join(workspace, "records"));
     await second.command("Lectern: Ask About Workspace");
-    const turn = await second.ask("Who was the first speaker?");
+    const turn = await second.ask("Who designed the lighthouse?");
     assert.equal(await second.ended(turn), "done");
     assert.equal(record().pid, pid);
     await second.command("Lectern: Show Cache Stats");

@@ -128,7 +128,7 @@ export class VsCode {
 
   async #newPage(): Promise<Page> {
     const context = await this.#browser.newContext({ viewport: { width: 1280, height: 840 } });
-    context.setDefaultTimeout(20_000);
+    context.setDefaultTimeout(60_000);
     return context.newPage();
   }
 }
@@ -143,14 +143,14 @@ export class Window {
 
   /** The innermost frame of the webview that shows an element for `selector`. */
   async frame(selector: string): Promise<Frame> {
-    for (let attempt = 0; attempt < 600; attempt++) {
+    for (let attempt = 0; attempt < 1200; attempt++) {
       for (const frame of this.page.frames()) {
         // A frame may go away while it is asked.
         if ((await frame.$(selector).catch(() => null)) !== null) return frame;
       }
       await this.page.waitForTimeout(50);
     }
-    throw new Error(`No webview showed ${selector} within 30 s.`);
+    throw new Error(`No webview showed ${selector} within 60 s.`);
   }
 
   /** The chat's page. */
