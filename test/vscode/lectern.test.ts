@@ -23,6 +23,8 @@ import { type Settings, VsCode, type Window } from "./support/vscodeDriver.ts";
 
 const CHROMIUM = process.env.LECTERN_CHROMIUM ?? "/usr/bin/chromium";
 const SCREENSHOTS = "out/screenshots";
+/** What the window showed when a test failed. */
+const FAILURE = join(SCREENSHOTS, "failure.png");
 
 /** Short: the embedded model reads a sentence or two well. */
 const FILES = {
@@ -36,15 +38,17 @@ describe("Lectern in VS Code", function () {
   this.timeout(120_000);
   let code: VsCode;
   let window: Window;
+  let home: string | undefined;
   let workspace: string;
   let talkativeModel: string;
 
   before(async function () {
     if (!existsSync(CHROMIUM)) skip(this, `no Chromium at ${CHROMIUM}`);
-    workspace = realpathSync(mkdtempSync(join(tmpdir(), "lectern-workspace-")));
+    home = realpathSync(mkdtempSync(join(tmpdir(), "lectern-")));
+    workspace = join(home, "aldmoor");
     writeFiles(workspace, FILES);
     mkdirSync(SCREENSHOTS, { recursive: true });
-    talkativeModel = join(workspace, "..", "lectern-talkative.gguf");
+    talkativeModel = join(home, "talkative.gguf");
     await writeTalkativeModel(talkativeModel);
     const { vscodeServer }: { vscodeServer(): { node: string; entry: string } } = await script(
       "../../scripts/vscodeServer.mjs",
@@ -61,9 +65,11 @@ describe("Lectern in VS Code", function () {
 
   after(async () => {
     await code?.stop();
-    for (const path of [workspace, talkativeModel]) {
-      if (path) rmSync(path, { recursive: true, force: true });
-    }
+    if (home) rmSync(home, { recursive: true, force: true });
+  });
+
+  afterEach(async function () {
+    if (this.currentTest?.isFailed()) await window?.page.screenshot({ path: FAILURE });
   });
 
   it("runs nothing in an untrusted workspace and takes no path from it", async () => {
@@ -115,9 +121,7 @@ describe("Lectern in VS Code", function () {
   });
 
   it("opens a citation at its line", async () => {
-    const chat = await window.chat();
-    await chat.locator(".chip.verified").first().click();
-    await window.page.locator('.tab.active[data-resource-name="parliament.md"]').waitFor();
+    await openFirstCitation();
     await window.page.getByText(/^Ln 3, Col/).waitFor();
   });
 
@@ -126,6 +130,7 @@ describe("Lectern in VS Code", function () {
     for (const theme of ["Dark", "Light"]) {
       await open({ "workbench.colorTheme": `Default ${theme} Modern` });
       await window.command("Lectern: Ask About Workspace");
+      await openFirstCitation();
       const chat = await window.chat();
       await chat.locator(`body.vscode-${theme.toLowerCase()}`).waitFor();
       await chat.evaluate(axe);
@@ -144,12 +149,8 @@ describe("Lectern in VS Code", function () {
   });
 
   it("reads what an editor holds, saved or not", async () => {
-    const editor = window.page
-      .locator(
-        '.editor-instance[aria-label*="parliament.md"], .editor-group-container.active .view-lines',
-      )
-      .first();
-    await editor.click();
+    await openFirstCitation();
+    await window.page.locator(".editor-group-container.active .view-lines").first().click();
     await window.page.keyboard.press("ControlOrMeta+A");
     await window.page.keyboard.type("The parliament was established in 1872.");
     const turn = await window.ask("When was the parliament established?");
@@ -179,7 +180,7 @@ describe("Lectern in VS Code", function () {
   });
 
   it("keeps the chat when the window is reloaded", async () => {
-    await open({ "lectern.model": talkativeModel, "workbench.colorTheme": "Default Dark Modern" });
+    await open({ "workbench.colorTheme": "Default Dark Modern" });
     await window.command("Lectern: Ask About Workspace");
     const chat = await window.chat();
     await chat.locator(".turn").nth(2).waitFor();
@@ -187,6 +188,8 @@ describe("Lectern in VS Code", function () {
   });
 
   it("streams, and stops when asked to", async () => {
+    await open({ "lectern.model": talkativeModel, "workbench.colorTheme": "Default Dark Modern" });
+    await window.command("Lectern: Ask About Workspace");
     const turn = await window.ask("Tell me about the lighthouse.");
     const text = turn.locator(".markdown");
     await text.waitFor();
@@ -246,6 +249,12 @@ describe("Lectern in VS Code", function () {
   async function open(settings: Settings): Promise<void> {
     code.configure(settings);
     window = await code.open(workspace, window?.page);
+  }
+
+  /** Click the first verified number of the chat; it leads into the parliament's file. */
+  async function openFirstCitation(): Promise<void> {
+    await (await window.chat()).locator(".chip.verified").first().click();
+    await window.page.locator('.tab.active[data-resource-name="parliament.md"]').waitFor();
   }
 
   async function screenshot(name: string): Promise<void> {
