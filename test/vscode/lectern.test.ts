@@ -278,7 +278,9 @@ async function growsBeyond(
   text: { innerText(): Promise<string> },
   numCharacters: number,
 ): Promise<void> {
-  while ((await text.innerText()).length <= numCharacters) {
+  for (;;) {
+    const length = (await text.innerText()).length;
+    if (length > numCharacters) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
