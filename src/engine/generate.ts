@@ -66,7 +66,7 @@ export class GpuLanguageModel implements LanguageModel {
           yield piece;
         }
       } finally {
-        await this.#ahead.abandon();
+        this.#ahead.abandon();
         // Slots behind the last token kept hold keys of tokens nobody saw.
         cache.append(kept.slice(0, Math.max(0, this.#ahead.slotsFilled - prompt.length)));
       }
@@ -146,8 +146,7 @@ export class GpuLanguageModel implements LanguageModel {
     const stream = this.tokenizer.stream();
     const stops = new StopStrings(request.stop);
     for (;;) {
-      const tokens = await this.#ahead.next();
-      throwIfStopped(request.signal);
+      const tokens = await this.#ahead.next(request.signal);
       if (tokens.length === 0) break;
       for (const token of tokens) {
         if (endTokens.has(token)) return yield* flush();

@@ -59,7 +59,7 @@ export class Prefill {
       await onChunk?.(start, chunk);
       onPrefill?.(start + chunk, tokens.length);
     }
-    await this.#pacer.drain();
+    await this.#pacer.drain(signal);
     return chunk;
   }
 
