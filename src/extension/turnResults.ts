@@ -15,7 +15,8 @@ export function answered(answer: Answer, streamed: string, label: Label): Partia
     found,
     citations: citations.map((citation) => labelled(citation, label)),
     coverage: labelledCoverage(coverage, label),
-    notes,
+    // The page says of every partial answer that it is one.
+    notes: partial ? notes.filter((note) => note !== "Stopped before the end.") : notes,
     ...(stats ? { stats } : {}),
   };
 }
