@@ -75,6 +75,12 @@ export class KvCache {
     this.#tokens.length = Math.min(length, this.#tokens.length);
   }
 
+  /** Begin anew: nothing held, nothing read. */
+  clear(): void {
+    this.#tokens = [];
+    this.#tokensRead = 0;
+  }
+
   /** How many of `tokens` the cache holds already, from the first on. */
   sharedPrefix(tokens: readonly number[]): number {
     let shared = 0;
