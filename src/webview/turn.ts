@@ -203,7 +203,7 @@ function sectionView(
 
 function actionsView({ id, answer, stats }: ChatTurn): TemplateResult {
   const speed = stats
-    ? `${stats.decodeTokensPerSecond.toFixed(0)} ${t("tokens/s")} · ${(stats.timeToFirstTokenMs / 1000).toFixed(1)} s`
+    ? `${stats.decodeTokensPerSecond.toFixed(0)} ${t("tokens/s")} · ${shortTime(stats.timeToFirstTokenMs)}`
     : "";
   const hint = stats
     ? t("{0} on {1}: speed, and time to the first token", stats.model, stats.adapter)
@@ -217,4 +217,8 @@ function actionsView({ id, answer, stats }: ChatTurn): TemplateResult {
     <vscode-toolbar-button icon="refresh" label=${t("Ask again")} title=${t("Ask again")} @click=${() => send({ type: "retry", turnId: id })}></vscode-toolbar-button>
     <button type="button" class="stats" title=${hint} @click=${() => send({ type: "action", action: "showCacheStats" })}>${speed}</button>
   </div>`;
+}
+
+function shortTime(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
