@@ -19,7 +19,7 @@ export const modelOptions = {
     type: "integer",
     group: model,
     description:
-      "Tokens a prompt and its answer may take together. Default: as the model was trained.",
+      "Tokens a prompt and its answer may take together. Default: as the model was trained, at most 32768.",
   },
   "chunk-length": {
     type: "integer",
@@ -100,6 +100,7 @@ export const samplingOptions = {
   "top-p": {
     type: "number",
     value: "P",
+    min: 0.001,
     max: 1,
     group: sampling,
     description: "Sample from the likeliest tokens that together have probability P.",
@@ -114,6 +115,7 @@ export const samplingOptions = {
   "repetition-penalty": {
     type: "number",
     value: "F",
+    min: 0.1,
     group: sampling,
     description: "Above 1: make tokens that occurred before less likely.",
   },

@@ -26,7 +26,7 @@ export async function openModelOnGpu(
   try {
     const adapter = adapterInfo(gpu.capabilities);
     if (adapter.isSoftware) {
-      observer.log?.("info", `${adapter.name} runs on the CPU: correct but slow.`);
+      observer.log?.("warn", `${adapter.name} runs on the CPU: correct but slow.`);
     }
     const model = await loadModel(gpu, path, settings, { observer, signal });
     return {

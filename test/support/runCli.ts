@@ -1,6 +1,6 @@
 // Runs the built command line as a user does: a process of its own, its output and exit status looked at.
 
-import { spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,8 +16,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
   readonly cwd?: string;
-  /** Called with the process, to send it signals. */
-  readonly onStart?: (process: { kill(signal: NodeJS.Signals): boolean }) => void;
+  /** Called with the process, to watch it and send it signals. */
+  readonly onStart?: (process: ChildProcess) => void;
 }
 
 /** Build dist/ if sources changed. Call it in a before hook. */
