@@ -44,12 +44,18 @@ const ropes: KernelVariants = (capabilities) =>
     ),
   );
 
+/** Cache types whose blocks divide the head dimension. */
+function fittingTypes(headDim: number): CacheTypeId[] {
+  return cacheTypeIds.filter((id) => headDim % cacheTypes[id].blockSize === 0);
+}
+
 const attentions: KernelVariants = (capabilities) =>
   headDims.flatMap((headDim) =>
-    cacheTypeIds.flatMap((keyType) =>
-      cacheTypeIds.flatMap((valueType) =>
-        [1, 3, 8].flatMap((groupSize) =>
-          [0, 512].flatMap((window) =>
+    fittingTypes(headDim).flatMap((keyType) =>
+      fittingTypes(headDim).flatMap((valueType) =>
+        // Mixed types meet in a kernel only through its two parts: one shape shows that they do.
+        (keyType === valueType ? [1, 3, 8] : [3]).flatMap((groupSize) =>
+          (keyType === valueType ? [0, 512] : [0]).flatMap((window) =>
             attentionSources(capabilities, {
               numHeads: 2 * groupSize,
               numKvHeads: 2,
