@@ -5,6 +5,7 @@
 //   grid: splits, NUM_KV_HEADS
 #include "common/step.wgsl"
 #include <reduce>
+#include <bound>
 #include <key_cache> as key
 #include <value_cache> as value
 
@@ -40,20 +41,20 @@ fn main(invocation: Invocation) {
 
   let first_query = kv_head * GROUP_SIZE * VECTORS;
   for (var j = local_index; j < count; j += WORKGROUP_SIZE) {
-    var scores: array<f32, GROUP_SIZE>;
-    for (var i = 0u; i < VECTORS; i++) {
+    var scores = array<f32, GROUP_SIZE>();
+    for (var i = 0u; i < bound(VECTORS); i++) {
       let key = key_load(&keys, cache_head + start + j, i);
-      for (var g = 0u; g < GROUP_SIZE; g++) {
+      for (var g = 0u; g < bound(GROUP_SIZE); g++) {
         scores[g] += dot(qkv[first_query + g * VECTORS + i], key);
       }
     }
-    for (var g = 0u; g < GROUP_SIZE; g++) {
+    for (var g = 0u; g < bound(GROUP_SIZE); g++) {
       weights[g * SPLIT + j] = scores[g] * (SCALE * LOG2_E);
     }
   }
   workgroupBarrier();
 
-  for (var g = 0u; g < GROUP_SIZE; g++) {
+  for (var g = 0u; g < bound(GROUP_SIZE); g++) {
     var largest = LOWEST;
     for (var j = local_index; j < count; j += WORKGROUP_SIZE) {
       largest = max(largest, weights[g * SPLIT + j]);
@@ -75,12 +76,12 @@ fn main(invocation: Invocation) {
   let slice = local_index / VECTORS;
   let column = local_index % VECTORS;
   if (slice < SLICES) {
-    var sums: array<vec4<f32>, GROUP_SIZE>;
+    var sums = array<vec4<f32>, GROUP_SIZE>();
     for (var j = slice; j < count; j += SLICES) {
       let value = value_load(&values, cache_head + start + j, column);
-      for (var g = 0u; g < GROUP_SIZE; g++) { sums[g] += weights[g * SPLIT + j] * value; }
+      for (var g = 0u; g < bound(GROUP_SIZE); g++) { sums[g] += weights[g * SPLIT + j] * value; }
     }
-    for (var g = 0u; g < GROUP_SIZE; g++) {
+    for (var g = 0u; g < bound(GROUP_SIZE); g++) {
       slice_sums[(slice * GROUP_SIZE + g) * VECTORS + column] = sums[g];
     }
   }

@@ -4,6 +4,7 @@
 //   qkv [tokens, QKV_SIZE]   keys, values [NUM_KV_HEADS, capacity, HEAD_DIM]   output [tokens, NUM_HEADS * HEAD_DIM]
 //   grid: tokens * GROUP_SIZE / ROWS, NUM_KV_HEADS
 #include "common/step.wgsl"
+#include <bound>
 #include <key_cache> as key
 #include <value_cache> as value
 
@@ -43,7 +44,7 @@ fn main(
 
   var query: array<vec4<f32>, VECTORS>;
   var result: array<vec4<f32>, VECTORS>;
-  for (var i = 0u; i < VECTORS; i++) {
+  for (var i = 0u; i < bound(VECTORS); i++) {
     query[i] = qkv[token * (QKV_SIZE / 4u) + head * VECTORS + i] * (SCALE * LOG2_E);
     result[i] = vec4(0.0);
   }
@@ -72,9 +73,9 @@ fn main(
 
     var weights: array<f32, TILE>;
     var tile_max = row_max;
-    for (var j = 0u; j < TILE; j += 4u) {
+    for (var j = 0u; j < bound(TILE); j += 4u) {
       var scores = vec4(0.0);
-      for (var i = 0u; i < VECTORS; i++) {
+      for (var i = 0u; i < bound(VECTORS); i++) {
         let q = query[i];
         scores += vec4(
           dot(q, key_tile[j * VECTORS + i]),
@@ -95,14 +96,14 @@ fn main(
     let correction = exp2(row_max - tile_max);
     row_max = tile_max;
     row_sum *= correction;
-    for (var j = 0u; j < TILE; j++) {
+    for (var j = 0u; j < bound(TILE); j++) {
       let weight = exp2(weights[j] - row_max);
       weights[j] = weight;
       row_sum += weight;
     }
-    for (var i = 0u; i < VECTORS; i++) {
+    for (var i = 0u; i < bound(VECTORS); i++) {
       var sum = result[i] * correction;
-      for (var j = 0u; j < TILE; j++) {
+      for (var j = 0u; j < bound(TILE); j++) {
         sum += weights[j] * value_tile[j * VECTORS + i];
       }
       result[i] = sum;
@@ -111,7 +112,7 @@ fn main(
 
   if (first_row + local_index < num_rows) {
     let target_row = (token * NUM_HEADS + head) * VECTORS;
-    for (var i = 0u; i < VECTORS; i++) {
+    for (var i = 0u; i < bound(VECTORS); i++) {
       output[target_row + i] = result[i] / row_sum;
     }
   }

@@ -17,6 +17,12 @@ const [name = "", ...args] = process.argv.slice(2);
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(error.code === "EPIPE" ? 0 : 1);
 });
+// A promise nobody waits for any more may still fail: one line here too.
+process.on("uncaughtException", (error) => {
+  process.stderr.write(`lectern: ${oneLine(error)}\n`);
+  if (args.includes("--verbose")) process.stderr.write(`${error.stack}\n`);
+  process.exit(1);
+});
 const status = await main();
 // What is buffered for a pipe must be out before the process ends; Dawn's threads would keep it alive.
 await new Promise((resolve) => process.stdout.write("", resolve));

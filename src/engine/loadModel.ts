@@ -12,6 +12,7 @@ import { createDecoder } from "./model/decoder.ts";
 import type { DecoderConfig } from "./model/decoderConfig.ts";
 import { uploadWeights } from "./model/decoderWeights.ts";
 import { type ModelWeights, openModel } from "./model/loadWeights.ts";
+import { availableMemory, estimateMemory, requireMemory } from "./model/memoryEstimate.ts";
 import { ropeScalingOf } from "./model/rope/index.ts";
 import { ProgressMeter } from "./progress.ts";
 import { createTokenizer } from "./tokenizer/createTokenizer.ts";
@@ -57,13 +58,20 @@ async function build(
     typeV: cacheTypeOf(settings.cacheTypeV, config.headDim),
     maxSlots: contextLength,
   };
+  const chunkLength = settings.chunkLength ?? defaultChunkLength(gpu);
+  // The cache grows with what is read: no more than the first chunk has to fit from the beginning.
+  const firstChunk = { contextLength: Math.min(chunkLength, contextLength), bytesPerValue: 4 };
+  requireMemory(
+    estimateMemory(config, file.bytes, firstChunk),
+    availableMemory(gpu.capabilities.isSoftware),
+    file.file.path,
+  );
   const meter = new ProgressMeter(observer, "load", "bytes");
   const weights = await uploadWeights(gpu, file, {
     onProgress: (done, total) => meter.report(done, total),
     signal,
   });
   const cache = new KvCache(gpu, cacheShape);
-  const chunkLength = settings.chunkLength ?? defaultChunkLength(gpu);
   const decoder = await createDecoder(gpu, { config, weights, cache }, { chunkLength, ropes });
   await gpu.finished();
   const name = metadata.get("general.name");

@@ -45,7 +45,8 @@ markdown.renderer.rules.citation = (tokens, index) => tokens[index]?.content ?? 
 
 /** Safe HTML of `text`; numbers in brackets that have a citation become buttons with `data-citation`. */
 export function renderMarkdown(text: string, citations: readonly ChipCitation[]): string {
-  return DOMPurify.sanitize(markdown.render(text, { citations }), ALLOWED);
+  const html = DOMPurify.sanitize(markdown.render(text, { citations }), ALLOWED);
+  return html.replaceAll("<pre>", '<pre tabindex="0">'); // code that is too wide scrolls by keyboard as well
 }
 
 /** "line 12" or "lines 12–14". */

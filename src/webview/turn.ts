@@ -8,12 +8,15 @@ import { type ChipCitation, lines, renderMarkdown } from "./markdown.ts";
 import { progressText } from "./progressText.ts";
 import { receipt } from "./receipt.ts";
 
+/** Numbers put after an answer that has none of its own. */
+const MAX_NUMBERS = 3;
+
 export function turnView(turn: ChatTurn): TemplateResult {
   const isRunning = turn.state === "running" || turn.state === "stopping";
   return html`<article class="turn" data-state=${turn.state} data-turn=${turn.id}>
     ${questionView(turn)}
     <div class="answer" aria-busy=${isRunning}>
-      ${turn.answer === "" ? nothing : answerView(turn)}
+      ${turn.answer === "" || isNotFound(turn) ? nothing : answerView(turn)}
       ${isRunning ? progressView(turn) : nothing}
       ${endView(turn)}
       ${isRunning ? nothing : sourcesView(turn)}
@@ -48,8 +51,17 @@ function answerView(turn: ChatTurn): TemplateResult {
     turn.answer.length < 80 &&
     !turn.answer.includes("\n");
   return html`<div class="markdown ${isShort ? "short" : ""}" @click=${open}>
-    ${unsafeHTML(renderMarkdown(turn.answer, chips(turn)))}
+    ${unsafeHTML(renderMarkdown(withNumbers(turn), chips(turn)))}
   </div>`;
+}
+
+/** Small models do not number their sources: the numbers of the quotes then stand at the end. */
+function withNumbers({ kind, answer, citations }: ChatTurn): string {
+  if (kind !== "ask" || /\[\d+\]/.test(answer)) return answer;
+  const numbers = citations.flatMap(({ origin }, index) =>
+    origin === "answer" ? [`[${index + 1}]`] : [],
+  );
+  return [answer, ...numbers.slice(0, MAX_NUMBERS)].join(" ");
 }
 
 /** Sections of a summary quote nothing, so there is nothing to verify. */
@@ -76,18 +88,24 @@ function progressView({ state, progress }: ChatTurn): TemplateResult {
   </div>`;
 }
 
+/** The answer then is a sentence that says so, not an answer. */
+function isNotFound({ state, found }: ChatTurn): boolean {
+  return state === "done" && found === false;
+}
+
 /** How the answer ended, when it did not simply end. */
-function endView({ state, answer, error, found }: ChatTurn): TemplateResult | typeof nothing {
+function endView(turn: ChatTurn): TemplateResult | typeof nothing {
+  const { state, answer, error } = turn;
   if (state === "stopped") {
     return html`<p class="end stopped">
       <span class="codicon codicon-debug-stop" aria-hidden="true"></span>
       ${answer === "" ? t("Stopped.") : t("Stopped: the answer is partial.")}
     </p>`;
   }
-  if (state === "done" && found === false) {
+  if (isNotFound(turn)) {
     return html`<p class="end not-found">
       <span class="codicon codicon-search-stop" aria-hidden="true"></span>
-      ${t("Nothing in the text answers this.")}
+      ${answer}
     </p>`;
   }
   if (state !== "failed" || !error) return nothing;

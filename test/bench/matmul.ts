@@ -1,6 +1,8 @@
-// Times the matrix kernels and prints a Markdown table: npx tsx test/bench/matmul.ts [--first] [format…]
-// GFLOP/s for many tokens, microseconds for one; `--first` also shows the first run, which compiles on the CPU.
+// Times the matrix kernels and prints a Markdown table: npx tsx test/bench/matmul.ts [--first] [--processor] [format…]
+// GFLOP/s for many tokens, microseconds for one. `--first` also shows the first run, which compiles on a CPU.
+// `--processor` takes processor time over the number of cores instead of time: for software adapters on busy machines.
 
+import { availableParallelism } from "node:os";
 import { CommandList } from "../../src/engine/gpu/commandList.ts";
 import { type Gpu, openGpu } from "../../src/engine/gpu/device.ts";
 import { uploadStacked } from "../../src/engine/model/gpuMatrix.ts";
@@ -40,6 +42,13 @@ for (const format of formats) {
 }
 gpu.dispose();
 
+/** Milliseconds. */
+function clock(): number {
+  if (!args.includes("--processor")) return performance.now();
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000 / availableParallelism();
+}
+
 async function measure(
   gpu: Gpu,
   format: WeightFormatId,
@@ -57,10 +66,10 @@ async function measure(
   const time = async (count: number): Promise<number> => {
     const encoder = gpu.device.createCommandEncoder();
     for (let i = 0; i < count; i++) commands.encode(encoder);
-    const start = performance.now();
+    const start = clock();
     gpu.device.queue.submit([encoder.finish()]);
     await gpu.finished();
-    return (performance.now() - start) / count;
+    return (clock() - start) / count;
   };
   const first = await time(1);
   const count = Math.ceil(TARGET_MS / Math.max(0.01, await time(2)));

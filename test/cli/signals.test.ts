@@ -3,13 +3,14 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { buildCli, lectern } from "../support/runCli.ts";
+import { skip } from "../support/skip.ts";
 import { repositoryRoot } from "../support/testData.ts";
 
 describe("lectern, interrupted", () => {
   before(buildCli);
 
   it("stops decoding at the first Ctrl-C and says so in one line, status 1", async function () {
-    if (process.env.LECTERN_TEST_GPU === "0") this.skip();
+    if (process.env.LECTERN_TEST_GPU === "0") skip(this, "LECTERN_TEST_GPU is 0");
     const args = ["generate", "--prompt", "Once upon a time", "--max-tokens", "900", "--verbose"];
     let interrupted = 0;
     const { status, stderr } = await lectern([...args, "--temperature", "2"], {

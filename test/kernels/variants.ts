@@ -56,35 +56,53 @@ const attentions: KernelVariants = (capabilities) =>
         // Mixed types meet in a kernel only through its two parts: one shape shows that they do.
         (keyType === valueType ? [1, 3, 8] : [3]).flatMap((groupSize) =>
           (keyType === valueType ? [0, 512] : [0]).flatMap((window) =>
-            attentionSources(capabilities, {
-              numHeads: 2 * groupSize,
-              numKvHeads: 2,
-              headDim,
-              scale: 1,
-              window,
-              keyType,
-              valueType,
-            }),
+            attentionAdapters(capabilities).flatMap((adapter) =>
+              attentionSources(adapter, {
+                numHeads: 2 * groupSize,
+                numKvHeads: 2,
+                headDim,
+                scale: 1,
+                window,
+                keyType,
+                valueType,
+              }),
+            ),
           ),
         ),
       ),
     ),
   );
 
+/** Adapters that get different attention kernels: as it is, and a CPU. */
+function attentionAdapters(capabilities: Capabilities): Capabilities[] {
+  const software = { isSoftware: true, subgroupMinSize: 8, subgroupMaxSize: 8 };
+  return [capabilities, { ...capabilities, ...software }];
+}
+
 const linears: KernelVariants = (capabilities) =>
   weightFormatIds.flatMap((format) =>
     (["set", "add", "silu", "gelu"] as const).flatMap((output) =>
-      (output === "set" || output === "add" ? booleans : [false]).flatMap((hasBias) => {
-        const variant = { format, output, hasBias };
-        const here = linearSources(capabilities, variant);
-        // A CPU gets other kernels than a GPU, and a small subgroup others than a large one.
-        const { isSoftware } = capabilities;
-        const size = { subgroupMinSize: 8, subgroupMaxSize: 8 };
-        const there = linearSources({ ...capabilities, ...size, isSoftware: !isSoftware }, variant);
-        return [here.matvec, here.matmul, there.matvec, there.matmul].map(({ kernel }) => kernel);
-      }),
+      (output === "set" || output === "add" ? booleans : [false]).flatMap((hasBias) =>
+        linearAdapters(capabilities).flatMap((adapter) => {
+          const { matvec, matmul } = linearSources(adapter, { format, output, hasBias });
+          return [matvec.kernel, matmul.kernel];
+        }),
+      ),
     ),
   );
+
+/** Adapters that get different matrix kernels: as it is, a CPU with lanes, a GPU with matrix units. */
+function linearAdapters(capabilities: Capabilities): Capabilities[] {
+  const lanes = { isSoftware: true, subgroupMinSize: 8, subgroupMaxSize: 8 };
+  const matrix = { componentType: "f16", resultComponentType: "f32", m: 16, n: 16, k: 16 };
+  const matrixUnits = {
+    isSoftware: false,
+    subgroupMinSize: 32,
+    subgroupMaxSize: 32,
+    matrixConfigurations: [matrix],
+  };
+  return [capabilities, { ...capabilities, ...lanes }, { ...capabilities, ...matrixUnits }];
+}
 
 const embeds: KernelVariants = () => weightFormatIds.map((format) => embedSource(format, 16));
 

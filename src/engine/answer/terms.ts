@@ -13,7 +13,7 @@ const IS_ASCII = /^[\u0000-\u007f]*$/;
 const QUESTION_WORDS = new Set(
   (
     "a an the of to in on at by for from with about into as is are was were be been being am do does did done doing has have had " +
-    "what which who whom whose when where why how that this these those it its they them their he him his she her we us our you your i me my " +
+    "what which who whom whose when where why how many much that this these those it its they them their he him his she her we us our you your i me my " +
     "and or but if than then there here can could will would shall should may might must not no nor so " +
     "please tell explain describe say says said mean means find show give name list text book file document passage according mentioned any some"
   ).split(" "),

@@ -4,6 +4,7 @@ import { code } from "./code.ts";
 import type { DocumentReader } from "./document.ts";
 import { html } from "./html.ts";
 import { markdown } from "./markdown.ts";
+import { notebook } from "./notebook.ts";
 import { plainText } from "./plainText.ts";
 
 export const documentFormats = {
@@ -11,6 +12,7 @@ export const documentFormats = {
   markdown,
   code,
   html,
+  notebook,
 } satisfies Record<string, DocumentReader>;
 
 export type DocumentFormatId = keyof typeof documentFormats;

@@ -8,11 +8,12 @@ export const markdown: TextReader = {
   extensions: ["md", "markdown", "mdx", "mdown", "qmd"],
   kind: "prose",
   readText(text) {
-    return { text, marks: headings(text) };
+    return { text, marks: markdownHeadings(text) };
   },
 };
 
-function headings(text: string): Mark[] {
+/** ATX and Setext headings of Markdown text, none inside fenced code. */
+export function markdownHeadings(text: string): Mark[] {
   const marks: Mark[] = [];
   let fence: string | undefined;
   let previous = { text: "", offset: 0 };

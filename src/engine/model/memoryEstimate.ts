@@ -24,6 +24,14 @@ export function estimateMemory(
   return { weightBytes, cacheBytes, totalBytes: weightBytes + cacheBytes, contextLength };
 }
 
+/**
+ * Bytes a model may take: a software adapter's memory is the host's. WebGPU does not tell how much a real one has, so
+ * there the allocations themselves must fail.
+ */
+export function availableMemory(isSoftware: boolean): number {
+  return isSoftware ? process.availableMemory() : Number.POSITIVE_INFINITY;
+}
+
 /** Throws UserError saying needed and available bytes when the model at `path` does not fit. */
 export function requireMemory(
   estimate: MemoryEstimate,

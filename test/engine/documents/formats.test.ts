@@ -8,6 +8,7 @@ import {
   formatIds,
 } from "../../../src/engine/documents/index.ts";
 import { readDocuments } from "../../../src/engine/documents/readDocuments.ts";
+import { UserError } from "../../../src/engine/errors.ts";
 import { testData } from "../../support/testData.ts";
 import { withFiles } from "../../support/writtenFiles.ts";
 
@@ -16,6 +17,23 @@ const SAMPLES: Record<string, string> = {
   markdown: "# One 😀\n\ntext\n\nTwo\n---\n\n```\n# not a heading\n```\n",
   code: "// 😀\nexport function one() {}\n\nclass Two {}\n",
   html: "<html><head><title>t</title><script>no()</script></head>\n<body><h1>One 😀</h1>\n<p>First\nline</p>\n\n<h2>Two</h2><pre>a\n b</pre></body></html>",
+  notebook: JSON.stringify(
+    {
+      nbformat: 4,
+      metadata: { language_info: { name: "python" } },
+      cells: [
+        { cell_type: "markdown", source: ["# One 😀\n", "text"] },
+        {
+          cell_type: "code",
+          source: "# not a heading\nx = 1",
+          outputs: [{ text: ["secret output"] }],
+        },
+        { cell_type: "markdown", source: ["## Two"] },
+      ],
+    },
+    null,
+    1,
+  ),
 };
 
 describe("document formats", () => {
@@ -90,5 +108,40 @@ describe("document formats", () => {
     const path = testData(this, "docs/html/hukumusume/source.html");
     const [document] = (await readDocuments([path])).documents;
     assert.match(document?.text ?? "", /[\u3040-\u30ff]/);
+  });
+
+  it("reads a notebook's cells without their outputs, each line with its line in the file", async () => {
+    const sample = SAMPLES.notebook ?? "";
+    await withFiles({ "a.ipynb": sample }, async (folder) => {
+      const [document] = (await readDocuments([folder])).documents;
+      assert.ok(document);
+      const fence = "```";
+      const expected = `# One 😀\ntext\n\n${fence}python\n# not a heading\nx = 1\n${fence}\n\n## Two\n`;
+      assert.equal(document.text, expected);
+      const lines = sample.split("\n");
+      for (const words of ["One", "text", "not a heading", "Two"]) {
+        const line = sourceLineAt(document, document.text.indexOf(words));
+        assert.ok(lines[line - 1]?.includes(words), words);
+      }
+    });
+  });
+
+  it("reads notebooks of every version, and names one that is broken", async function () {
+    for (const name of ["test2", "test3", "test4", "test4.5"]) {
+      const path = testData(this, `docs/ipynb/${name}.ipynb`);
+      const [document] = (await readDocuments([path])).documents;
+      assert.equal(document?.format, "notebook");
+      assert.ok(
+        document.anchors.some(({ heading }) => heading !== undefined),
+        name,
+      );
+      assert.doesNotMatch(document.text, /"cell_type"/);
+    }
+    await withFiles({ "bad.ipynb": "{ no" }, (folder) =>
+      assert.rejects(
+        readDocuments([`${folder}/bad.ipynb`]),
+        (error) => error instanceof UserError && /bad\.ipynb: .*notebook/.test(error.message),
+      ),
+    );
   });
 });

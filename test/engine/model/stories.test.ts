@@ -1,10 +1,12 @@
-// stories260K, a real trained model: our conversion, run by the reference and by llama.cpp, writes the published story.
+// stories260K, a real trained model: our conversion, run by reference, llama.cpp and engine, writes the published story.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { convertModel } from "../../../src/engine/convert/convertModel.ts";
+import { loadModel } from "../../../src/engine/loadModel.ts";
 import { loadReferenceModel, referenceLogProbabilities } from "../../reference/decoder.ts";
+import { useGpu } from "../../support/gpu.ts";
 import { scoreWithLlamaCpp, useLlamaCpp } from "../../support/llamaCpp.ts";
 import { meanDifference, nllOf } from "../../support/probabilities.ts";
 import { useTemporaryFolder } from "../../support/temporaryFolder.ts";
@@ -53,6 +55,37 @@ describe("stories260K", () => {
       const difference = meanDifference(await nll(paths[type]), await nll(paths.f32));
       assert.ok(difference <= TOLERANCE, `${difference} nat apart on average`);
     });
+
+  describe("on the GPU", () => {
+    const gpu = useGpu();
+
+    it("in F32 is written token for token", async () => {
+      const model = await loadModel(gpu(), paths.f32, { cacheTypeK: "f32", cacheTypeV: "f32" });
+      try {
+        const written: number[] = [];
+        const request = { prompt: [BOS], temperature: 0, maxTokens: LAST_CERTAIN_STEP };
+        for await (const { token } of model.generate(request)) written.push(token);
+        assert.deepEqual(written, tokens.slice(1));
+      } finally {
+        model.dispose();
+      }
+    }).timeout(300_000);
+
+    it(`in F16 and Q8_0 stays within ${TOLERANCE} nat of F32`, async () => {
+      const nll: Float32Array[] = [];
+      for (const path of [paths.f32, paths.f16, paths.q8_0]) {
+        const model = await loadModel(gpu(), path);
+        nll.push(await model.scoreTokens(tokens));
+        model.dispose();
+      }
+      const [f32, ...others] = nll;
+      assert.ok(f32);
+      for (const other of others) {
+        const difference = meanDifference(other, f32);
+        assert.ok(difference <= TOLERANCE, `${difference} nat apart on average`);
+      }
+    }).timeout(300_000);
+  });
 });
 
 function greedyIds(expected: unknown): number[] {

@@ -128,6 +128,7 @@ export class VsCode {
 
   async #newPage(): Promise<Page> {
     const context = await this.#browser.newContext({ viewport: { width: 1280, height: 840 } });
+    context.setDefaultTimeout(60_000);
     return context.newPage();
   }
 }
@@ -142,14 +143,14 @@ export class Window {
 
   /** The innermost frame of the webview that shows an element for `selector`. */
   async frame(selector: string): Promise<Frame> {
-    for (let attempt = 0; attempt < 600; attempt++) {
+    for (let attempt = 0; attempt < 1200; attempt++) {
       for (const frame of this.page.frames()) {
         // A frame may go away while it is asked.
         if ((await frame.$(selector).catch(() => null)) !== null) return frame;
       }
       await this.page.waitForTimeout(50);
     }
-    throw new Error(`No webview showed ${selector} within 30 s.`);
+    throw new Error(`No webview showed ${selector} within 60 s.`);
   }
 
   /** The chat's page. */
@@ -159,11 +160,22 @@ export class Window {
 
   /** Run a command of the palette by its full title. */
   async command(title: string): Promise<void> {
-    await this.page.keyboard.press("F1");
-    await this.page.locator(".quick-input-widget input[type=text]").fill(`>${title}`);
-    // The list still shows what matched before for a moment: only the row with this title counts.
-    const rows = this.page.locator(".quick-input-list .monaco-list-row");
-    await rows.filter({ hasText: title }).first().click();
+    const rows = this.page.locator(".quick-input-list .monaco-list-row", { hasText: title });
+    for (let attempt = 0; attempt < 10; attempt++) {
+      await this.page.keyboard.press("F1");
+      await this.page.locator(".quick-input-widget input[type=text]").fill(`>${title}`);
+      // The list still shows what matched before for a moment, and knows the commands from when it opened.
+      const isThere = await rows
+        .first()
+        .waitFor({ timeout: 2000 })
+        .then(
+          () => true,
+          () => false,
+        );
+      if (isThere) return rows.first().click();
+      await this.page.keyboard.press("Escape");
+    }
+    throw new Error(`The palette did not offer "${title}" within 20 s.`);
   }
 
   /** Ask in the chat view, as a user does; resolves with the turn's element. */

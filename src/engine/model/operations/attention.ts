@@ -6,7 +6,7 @@ import type { CommandList } from "../../gpu/commandList.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import type { Kernel } from "../../gpu/kernel.ts";
 import { float, type KernelSource } from "../../gpu/linkKernel.ts";
-import { reducePart } from "./parts.ts";
+import { boundPart, reducePart, runsLanes } from "./parts.ts";
 import { type HeadShape, qkvSize } from "./rope.ts";
 
 export interface AttentionShape extends HeadShape {
@@ -141,23 +141,31 @@ export function attentionSources(
     value_cache: cacheTypes[shape.valueType].part,
   };
   const split = splitOf(capabilities, shape);
-  const decodeSize = Math.max(64, nextPowerOfTwo(headDim / 4));
+  const decode = { ...query, SPLIT: split };
+  const kernels = runsLanes(capabilities)
+    ? [
+        { file: "attention_prefill_lanes.wgsl", parts: cache, constants: { ...query, ROWS } },
+        { file: "attention_decode_lanes.wgsl", parts: cache, constants: decode },
+      ]
+    : [
+        {
+          file: "attention_prefill.wgsl",
+          parts: { ...cache, ...boundPart(capabilities) },
+          constants: { ...query, ROWS, TILE: tileOf(headDim) },
+        },
+        {
+          file: "attention_decode.wgsl",
+          parts: { ...cache, ...boundPart(capabilities), ...reducePart(capabilities) },
+          constants: { ...decode, WORKGROUP_SIZE: decodeSizeOf(headDim) },
+        },
+      ];
   return [
     {
       file: "cache_store.wgsl",
       parts: cache,
       constants: { ...heads, QKV_SIZE: qkvSize(shape), WORKGROUP_SIZE: STORE_WORKGROUP },
     },
-    {
-      file: "attention_prefill.wgsl",
-      parts: cache,
-      constants: { ...query, ROWS, TILE: tileOf(headDim) },
-    },
-    {
-      file: "attention_decode.wgsl",
-      parts: { ...cache, ...reducePart(capabilities) },
-      constants: { ...query, WORKGROUP_SIZE: decodeSize, SPLIT: split },
-    },
+    ...kernels,
     {
       file: "attention_decode_merge.wgsl",
       constants: { ...heads, WINDOW: window, SPLIT: split, WORKGROUP_SIZE: MERGE_WORKGROUP },
@@ -178,12 +186,12 @@ function tileOf(headDim: number): number {
 function splitOf(capabilities: Capabilities, { numHeads, numKvHeads, headDim }: HeadShape): number {
   const groupSize = numHeads / numKvHeads;
   const available = capabilities.limits.maxComputeWorkgroupStorageSize ?? WORKGROUP_BYTES;
-  const decodeSize = Math.max(64, nextPowerOfTwo(headDim / 4));
-  const fixed = groupSize * 16 * decodeSize + 512;
+  const fixed = groupSize * 16 * decodeSizeOf(headDim) + 512;
   const split = 2 ** Math.floor(Math.log2((available - fixed) / (4 * groupSize)));
   return Math.max(16, Math.min(256, split));
 }
 
-function nextPowerOfTwo(value: number): number {
-  return 2 ** Math.ceil(Math.log2(value));
+/** Invocations of a decoding workgroup: a power of two, and one for each vec4 of a head. */
+function decodeSizeOf(headDim: number): number {
+  return Math.max(64, 2 ** Math.ceil(Math.log2(headDim / 4)));
 }

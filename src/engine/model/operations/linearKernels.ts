@@ -33,6 +33,8 @@ const MATVEC_WORKGROUP = 64;
 // Without subgroups a CPU pays for each barrier of a sum's tree.
 const MATVEC_SOFTWARE_WORKGROUP = 8;
 const LANES_WORKGROUP = 32;
+// Eight more than the 32 columns of a tile put neighbouring rows into different banks, where there is room.
+const MATRIX_STRIDES = { roomy: 40, tight: 32 };
 
 export function isGated(output: LinearOutput): boolean {
   return output !== "set" && output !== "add";
@@ -68,19 +70,43 @@ export function linearSources(
       },
     };
   }
-  return {
-    matvec: { kernel: matvecSource(capabilities, variant), rows: 4, tokens: 1 },
-    matmul: {
-      kernel: { file: "matmul_tiled.wgsl", parts, constants: matmulConstants },
-      rows: 64,
-      tokens: 64,
-    },
-  };
+  const matvec = { kernel: matvecSource(capabilities, variant), rows: 4, tokens: 1 };
+  if (hasMatrixUnits(capabilities) && variant.format !== "f32") {
+    const constants = { STRIDE: matrixStride(capabilities), ...matmulConstants };
+    const kernel = { file: "matmul_subgroup_matrix.wgsl", parts, constants };
+    return { matvec, matmul: { kernel, rows: 128, tokens: 64 } };
+  }
+  const kernel = { file: "matmul_tiled.wgsl", parts, constants: matmulConstants };
+  return { matvec, matmul: { kernel, rows: 64, tokens: 64 } };
+}
+
+/** What matmul_subgroup_matrix.wgsl is written for; F32 weights would lose too much in f16. */
+function hasMatrixUnits(capabilities: Capabilities): boolean {
+  const { hasF16, hasSubgroups, subgroupMinSize, subgroupMaxSize } = capabilities;
+  return (
+    hasF16 &&
+    hasSubgroups &&
+    subgroupMinSize === 32 &&
+    subgroupMaxSize === 32 &&
+    capabilities.matrixConfigurations.some(
+      ({ componentType, resultComponentType, m, n, k }) =>
+        componentType === "f16" &&
+        resultComponentType === "f32" &&
+        [m, n, k].every((size) => size === 16),
+    )
+  );
 }
 
 /** A CPU gathers every load lane by lane: values broadcast from registers beat tiles in memory. */
 function hasLanes({ isSoftware, hasSubgroups, subgroupMinSize }: Capabilities): boolean {
   return isSoftware && hasSubgroups && subgroupMinSize >= 8;
+}
+
+function matrixStride({ limits }: Capabilities): number {
+  // Tiles of 128 rows and 64 tokens in f16, four results in f32.
+  const roomyBytes = 2 * (128 + 64) * MATRIX_STRIDES.roomy + 4 * 4 * 256;
+  const isRoomy = (limits.maxComputeWorkgroupStorageSize ?? 0) >= roomyBytes;
+  return isRoomy ? MATRIX_STRIDES.roomy : MATRIX_STRIDES.tight;
 }
 
 function matvecSource(capabilities: Capabilities, variant: LinearVariant): KernelSource {

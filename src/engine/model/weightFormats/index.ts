@@ -1,6 +1,5 @@
 // The weight formats Lectern reads. To add one: a file here, its kernel part, a line in this registry.
 
-import { UserError } from "../../errors.ts";
 import { bf16 } from "./bf16.ts";
 import { f16 } from "./f16.ts";
 import { f32 } from "./f32.ts";
@@ -29,18 +28,3 @@ export const weightFormats = {
 } as const satisfies Record<string, WeightFormat>;
 
 export type WeightFormatId = keyof typeof weightFormats;
-
-/** The format of a GGUF tensor's type number, or undefined when Lectern has none for it. */
-export function findWeightFormat(ggmlType: number): WeightFormat | undefined {
-  return Object.values(weightFormats).find((format) => format.ggmlType === ggmlType);
-}
-
-/** The format of a GGUF tensor's type number. Throws UserError naming tensor and type when Lectern has none for it. */
-export function weightFormatOf(ggmlType: number, tensor: string): WeightFormat {
-  const format = findWeightFormat(ggmlType);
-  if (format) return format;
-  const names = Object.values(weightFormats).map(({ name }) => name);
-  throw new UserError(
-    `Tensor ${tensor} has weight type ${ggmlType}, which Lectern cannot read: choose a file in ${names.join(", ")}.`,
-  );
-}

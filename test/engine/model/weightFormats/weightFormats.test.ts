@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { runnableTensorTypes, tensorTypes } from "../../../../src/engine/model/tensorTypes.ts";
 import {
-  findWeightFormat,
   type WeightFormatId,
-  weightFormatOf,
   weightFormats,
 } from "../../../../src/engine/model/weightFormats/index.ts";
 import { rowBytes } from "../../../../src/engine/model/weightFormats/weightFormat.ts";
@@ -88,17 +87,12 @@ describe("weight formats", () => {
     });
   }
 
-  it("finds every format by its GGUF type number", () => {
-    for (const format of Object.values(weightFormats)) {
-      assert.equal(findWeightFormat(format.ggmlType), format);
+  it("agree with the tensor types of GGUF files", () => {
+    for (const { id, ggmlType: code, blockSize, blockBytes } of Object.values(weightFormats)) {
+      // Every format is a tensor type; the comparison would fail on undefined.
+      assert.deepEqual(tensorTypes[id as WeightFormatId], { code, blockSize, blockBytes });
     }
-  });
-
-  it("names the tensor and the type it cannot read", () => {
-    assert.throws(() => weightFormatOf(16, "blk.0.attn_q.weight"), {
-      name: "UserError",
-      message: /blk\.0\.attn_q\.weight has weight type 16/,
-    });
+    assert.deepEqual(Object.keys(weightFormats).sort(), [...runnableTensorTypes].sort());
   });
 
   it("refuses a row that is not a whole number of blocks", () => {
