@@ -120,12 +120,25 @@ export interface RunStats {
 
 export interface CacheStats {
   readonly policy: string;
+  readonly positionScheme?: string;
+  /** Tokens per layer and KV head behind each chunk; absent where every token stays. */
+  readonly budget?: number;
+  readonly sinks?: number;
+  readonly recent?: number;
   readonly typeK: string;
   readonly typeV: string;
+  /** Tokens the cache stands for. */
   readonly tokensRead: number;
   /** Mean over layers and KV heads. */
   readonly tokensKept: number;
+  readonly tokensEvicted?: number;
+  /** [layers][KV heads] */
+  readonly tokensKeptPerHead?: readonly (readonly number[])[];
+  /** Fraction of the tokens read that was evicted. */
+  readonly compressionRatio?: number;
   readonly bytes: number;
+  /** GPU bytes of keys, values and what a policy keeps beside them. */
+  readonly bytesByPurpose?: Readonly<Record<string, number>>;
   readonly bytesPerToken: number;
 }
 

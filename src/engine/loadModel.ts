@@ -2,6 +2,7 @@
 
 import { basename } from "node:path";
 import type { ModelSettings, Observer } from "../protocol.ts";
+import { type CachePlan, planCache } from "./cache/cachePlan.ts";
 import { KvCache } from "./cache/kvCache.ts";
 import { cacheTypeOf } from "./cache/types.ts";
 import { UserError } from "./errors.ts";
@@ -14,12 +15,15 @@ import { uploadWeights } from "./model/decoderWeights.ts";
 import { type ModelWeights, openModel } from "./model/loadWeights.ts";
 import { availableMemory, estimateMemory, requireMemory } from "./model/memoryEstimate.ts";
 import { ropeScalingOf } from "./model/rope/index.ts";
+import type { RopeFrequencies } from "./model/rope/scaling.ts";
 import { ProgressMeter } from "./progress.ts";
 import { createTokenizer } from "./tokenizer/createTokenizer.ts";
 
 const CHUNK_LENGTH = { software: 256, hardware: 1024 };
 /** Longest context unless asked for: the cache grows with what is read, this only bounds it. */
 const DEFAULT_CONTEXT_LENGTH = 32_768;
+/** Longest text under positions that do not grow with it; its tokens' ids are kept. */
+const ENDLESS_CONTEXT_LENGTH = 2 ** 24;
 
 /**
  * Load a model: stream its weights to the GPU, compile its kernels. The device stays the caller's.
@@ -48,17 +52,19 @@ async function build(
   const { config } = file;
   const metadata = file.file.metadata.values;
   const tokenizer = createTokenizer(metadata);
-  const { contextLength, ropes } = planPositions(config, settings);
   checkShape(config);
+  const chunkLength = settings.chunkLength ?? defaultChunkLength(gpu);
+  const plan = planCache(settings, config, chunkLength);
+  const { contextLength, maxSlots, ropes } = planPositions(config, settings, plan);
   const cacheShape = {
     numLayers: config.numLayers,
     numKvHeads: config.numKvHeads,
     headDim: config.headDim,
     typeK: cacheTypeOf(settings.cacheTypeK, config.headDim),
     typeV: cacheTypeOf(settings.cacheTypeV, config.headDim),
-    maxSlots: contextLength,
+    maxSlots,
+    ...(plan && { plan }),
   };
-  const chunkLength = settings.chunkLength ?? defaultChunkLength(gpu);
   // The cache grows with what is read: no more than the first chunk has to fit from the beginning.
   const firstChunk = { contextLength: Math.min(chunkLength, contextLength), bytesPerValue: 4 };
   requireMemory(
@@ -92,7 +98,11 @@ async function build(
 }
 
 /** The context length and every layer's frequencies, from the file and the settings. */
-function planPositions(config: DecoderConfig, settings: ModelSettings) {
+function planPositions(
+  config: DecoderConfig,
+  settings: ModelSettings,
+  plan: CachePlan | undefined,
+): { contextLength: number; maxSlots: number; ropes: RopeFrequencies[] } {
   const { ropeScaling, ropeFactor, contextLength: wanted } = settings;
   const trained = config.trainedContextLength;
   const [globalLayer = config.layers[0]] = config.layers.filter((layer) => !layer.slidingWindow);
@@ -102,13 +112,19 @@ function planPositions(config: DecoderConfig, settings: ModelSettings) {
     trained,
     ropeFactor,
   );
-  const contextLength = wanted ?? Math.min(longest, DEFAULT_CONTEXT_LENGTH);
+  const usual = Math.min(longest, DEFAULT_CONTEXT_LENGTH);
+  // Positions within the cache do not grow with the text: it may be as long as it likes.
+  const isEndless = plan?.scheme.movesKeys === true;
+  const contextLength = wanted ?? (isEndless ? ENDLESS_CONTEXT_LENGTH : usual);
+  const needed = plan ? plan.budget + plan.interval : 0;
+  const maxSlots = isEndless ? Math.max(needed, usual) : contextLength;
   const ropes = config.layers.map(({ rope, slidingWindow }) => {
     // Layers with a window never see long distances: their scaling stays the file's.
     const scaling = ropeScalingOf(slidingWindow ? "auto" : ropeScaling, rope);
-    return scaling.frequencies(rope, { contextLength, ...(ropeFactor && { factor: ropeFactor }) });
+    const request = { contextLength: maxSlots, ...(ropeFactor && { factor: ropeFactor }) };
+    return scaling.frequencies(rope, request);
   });
-  return { contextLength, ropes };
+  return { contextLength, maxSlots, ropes };
 }
 
 /** Sizes that the kernels' vec4 loads need. */
