@@ -2,7 +2,6 @@
 //   keys [NUM_KV_HEADS, capacity, HEAD_DIM]   anchor [NUM_KV_HEADS, HEAD_DIM]
 //   scores [NUM_KV_HEADS, capacity]: before, 1 / ‖k‖   grid: slots / WORKGROUP_SIZE, NUM_KV_HEADS
 #include "common/eviction.wgsl"
-#include <bound>
 #include <key_cache> as key
 
 @group(0) @binding(0) var<storage, read> keys: array<key_Word>;
@@ -19,7 +18,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let row = id.y * capacity.slots + id.x;
   var product = 0.0;
   var squares = 0.0;
-  for (var i = 0u; i < bound(HEAD_DIM / 4u); i++) {
+  for (var i = 0u; i < HEAD_DIM / 4u; i++) {
     let direction = anchor[id.y * (HEAD_DIM / 4u) + i];
     product += dot(key_load(&keys, row, i), direction);
     squares += dot(direction, direction);

@@ -2,7 +2,6 @@
 // 1 / ‖k‖ for kernels that compare directions.
 //   keys [NUM_KV_HEADS, capacity, HEAD_DIM]   scores [NUM_KV_HEADS, capacity]   grid: slots / WORKGROUP_SIZE, NUM_KV_HEADS
 #include "common/eviction.wgsl"
-#include <bound>
 #include <key_cache> as key
 
 @group(0) @binding(0) var<storage, read> keys: array<key_Word>;
@@ -17,7 +16,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (id.x >= eviction.length) { return; }
   let row = id.y * capacity.slots + id.x;
   var squares = 0.0;
-  for (var i = 0u; i < bound(HEAD_DIM / 4u); i++) {
+  for (var i = 0u; i < HEAD_DIM / 4u; i++) {
     let key = key_load(&keys, row, i);
     squares += dot(key, key);
   }

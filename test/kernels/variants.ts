@@ -125,9 +125,11 @@ const evictions: KernelVariants = (capabilities) =>
       const shape = { ...heads, scale: 1, window: 0, keyType: type, valueType: type };
       const policies: CachePolicy[] = Object.values(cachePolicies);
       return [
-        ...Object.values(evictionSources(capabilities, shape)),
+        ...attentionAdapters(capabilities).flatMap((adapter) =>
+          Object.values(evictionSources(adapter, shape)),
+        ),
         ...policies.flatMap(
-          (policy) => policy.scoreKernels?.(capabilities, shape).map(({ source }) => source) ?? [],
+          (policy) => policy.scoreKernels?.(shape).map(({ source }) => source) ?? [],
         ),
         ...(["interleaved", "half"] as const).map((pairing) =>
           rotateKeysSource({

@@ -187,7 +187,7 @@ export async function createEviction(
 ): Promise<Eviction> {
   const sources = evictionSources(gpu.capabilities, shape);
   const get = (name: keyof typeof sources): Promise<Kernel> => gpu.kernels.get(sources[name]);
-  const scoreKernels = plan.policy.scoreKernels?.(gpu.capabilities, shape) ?? [];
+  const scoreKernels = plan.policy.scoreKernels?.(shape) ?? [];
   const scores = scoreKernels.map(async (of) => ({
     of,
     kernel: await gpu.kernels.get(of.source),

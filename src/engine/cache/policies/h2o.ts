@@ -8,7 +8,7 @@ export const h2o: CachePolicy = {
     "keeps heavy hitters, the tokens that received most attention, and as many recent ones",
   evicts: true,
   records: { queries: "all", accumulates: true },
-  scoreKernels: (_capabilities, shape) => [attentionScore(shape)],
+  scoreKernels: (shape) => [attentionScore(shape)],
   recentTokens: (tokens) => Math.max(1, Math.floor(tokens / 2)),
   positionScheme: "original",
 };

@@ -6,7 +6,7 @@ import { keyNormScore } from "./scoreKernels.ts";
 export const keyNorm: CachePolicy = {
   description: "keeps tokens with short keys",
   evicts: true,
-  scoreKernels: (capabilities, shape) => [keyNormScore(capabilities, shape, false)],
+  scoreKernels: (shape) => [keyNormScore(shape, false)],
   recentTokens: shortWindow,
   positionScheme: "original",
 };

@@ -7,7 +7,7 @@ export const observedAttention: CachePolicy = {
   description: "keeps tokens by the mean attention of the queries that could see them",
   evicts: true,
   records: { queries: "all", accumulates: true },
-  scoreKernels: (_capabilities, shape) => [attentionScore(shape, { byAge: true })],
+  scoreKernels: (shape) => [attentionScore(shape, { byAge: true })],
   recentTokens: shortWindow,
   positionScheme: "original",
 };

@@ -1,7 +1,6 @@
 // What a cache policy is (after kvpress's ScorerPress): score the cached tokens of each KV head, keep the best within the
 // budget. Sinks and the recent window are kept whatever their score; selecting and gathering are the same for all.
 
-import type { Capabilities } from "../../gpu/capabilities.ts";
 import type { Grid } from "../../gpu/commandList.ts";
 import type { KernelSource } from "../../gpu/linkKernel.ts";
 import type { PositionSchemeId } from "../positionSchemes.ts";
@@ -42,7 +41,7 @@ export interface CachePolicy {
   /** Attention that must be recorded for its scores. */
   readonly records?: AttentionRecord;
   /** Kernels that write the scores, in order; absent where sinks and the recent window fill the budget. */
-  scoreKernels?(capabilities: Capabilities, shape: ScoreShape): readonly ScoreKernel[];
+  scoreKernels?(shape: ScoreShape): readonly ScoreKernel[];
   /** Recent window unless one is given, of `tokens` that the sinks leave. */
   recentTokens(tokens: number): number;
   /** Position scheme unless one is given. */

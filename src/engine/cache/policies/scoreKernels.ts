@@ -1,7 +1,5 @@
 // Score kernels that several policies share.
 
-import type { Capabilities } from "../../gpu/capabilities.ts";
-import { boundPart } from "../../model/operations/parts.ts";
 import { cacheTypes } from "../types.ts";
 import type { ScoreKernel, ScoreShape } from "./policy.ts";
 
@@ -34,14 +32,13 @@ export function attentionScore(
 
 /** −‖k‖, or 1 / ‖k‖. */
 export function keyNormScore(
-  capabilities: Capabilities,
   { numKvHeads, headDim, keyType }: ScoreShape,
   isInverse: boolean,
 ): ScoreKernel {
   return {
     source: {
       file: "score_key_norm.wgsl",
-      parts: { ...boundPart(capabilities), key_cache: cacheTypes[keyType].part },
+      parts: { key_cache: cacheTypes[keyType].part },
       constants: { WORKGROUP_SIZE, HEAD_DIM: headDim, IS_INVERSE: isInverse },
     },
     buffers: ["keys", "scores"],
@@ -50,14 +47,11 @@ export function keyNormScore(
 }
 
 /** Attention / ‖v‖. */
-export function valueNormScore(
-  capabilities: Capabilities,
-  { numKvHeads, headDim, valueType }: ScoreShape,
-): ScoreKernel {
+export function valueNormScore({ numKvHeads, headDim, valueType }: ScoreShape): ScoreKernel {
   return {
     source: {
       file: "score_value_norm.wgsl",
-      parts: { ...boundPart(capabilities), value_cache: cacheTypes[valueType].part },
+      parts: { value_cache: cacheTypes[valueType].part },
       constants: { WORKGROUP_SIZE, HEAD_DIM: headDim },
     },
     buffers: ["attentionSums", "values", "scores"],
@@ -66,15 +60,12 @@ export function valueNormScore(
 }
 
 /** −cos(k, anchor), the anchor being the mean direction of a head's keys. */
-export function keyDifferenceScores(
-  capabilities: Capabilities,
-  shape: ScoreShape,
-): readonly ScoreKernel[] {
+export function keyDifferenceScores(shape: ScoreShape): readonly ScoreKernel[] {
   const { numKvHeads, headDim, keyType } = shape;
-  const parts = { ...boundPart(capabilities), key_cache: cacheTypes[keyType].part };
+  const parts = { key_cache: cacheTypes[keyType].part };
   const constants = { WORKGROUP_SIZE, HEAD_DIM: headDim };
   return [
-    keyNormScore(capabilities, shape, true),
+    keyNormScore(shape, true),
     {
       source: { file: "key_anchor.wgsl", parts, constants },
       buffers: ["keys", "anchor", "scores"],

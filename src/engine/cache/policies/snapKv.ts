@@ -12,7 +12,7 @@ export const snapKv: CachePolicy = {
     "keeps what the last 64 tokens attend to; made for prompts that end with the question",
   evicts: true,
   records: { queries: OBSERVATION_WINDOW, accumulates: false },
-  scoreKernels: (_capabilities, shape) => [attentionScore(shape, { pool: POOL })],
+  scoreKernels: (shape) => [attentionScore(shape, { pool: POOL })],
   recentTokens: shortWindow,
   positionScheme: "original",
 };

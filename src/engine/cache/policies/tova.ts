@@ -7,7 +7,7 @@ export const tova: CachePolicy = {
   description: "keeps what the last token attends to, the same for all heads of a layer",
   evicts: true,
   records: { queries: 1, accumulates: false },
-  scoreKernels: (_capabilities, shape) => [attentionScore(shape, { meanOverHeads: true })],
+  scoreKernels: (shape) => [attentionScore(shape, { meanOverHeads: true })],
   recentTokens: shortWindow,
   positionScheme: "original",
 };

@@ -8,7 +8,7 @@ export const valueNorm: CachePolicy = {
   description: "keeps sinks wherever they are: much attention, short values",
   evicts: true,
   records: { queries: "all", accumulates: true },
-  scoreKernels: (capabilities, shape) => [valueNormScore(capabilities, shape)],
+  scoreKernels: (shape) => [valueNormScore(shape)],
   recentTokens: shortWindow,
   positionScheme: "original",
 };
