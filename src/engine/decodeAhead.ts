@@ -1,26 +1,24 @@
 // Decoding without waiting for the host: steps are submitted ahead, each reading the token the one before drew on the GPU;
 // the host reads the tokens behind them.
 
+import { untilStopped } from "./errors.ts";
 import { BufferUsage } from "./gpu/bufferUsage.ts";
 import type { CommandList } from "./gpu/commandList.ts";
 import { DRAWN_SIZE } from "./model/operations/sampler.ts";
 import type { PrefillModel } from "./prefill.ts";
 
-interface Batch {
-  readonly tokens: Promise<Uint32Array>;
-  readonly steps: number;
-}
-
-// A stop waits for what was submitted, and must act within 250 ms.
+// The next request waits for what was submitted ahead of a stop.
 const BATCH_MS = 30;
 const MAX_BATCH_STEPS = 16;
-const BATCHES_AHEAD = 3;
+const MAX_BATCHES = 3;
 const STAGING_BYTES = 4 * MAX_BATCH_STEPS;
 
 export class DecodeAhead {
   readonly #model: PrefillModel;
   readonly #staging: GPUBuffer[] = [];
-  readonly #batches: Batch[] = [];
+  readonly #freeStaging: GPUBuffer[] = [];
+  /** Tokens of each batch submitted and not yet read. */
+  readonly #batches: Promise<Uint32Array>[] = [];
   /** Slot of the token drawn next. */
   #slot = 0;
   #end = 0;
@@ -44,9 +42,12 @@ export class DecodeAhead {
     return this.#slot - 1;
   }
 
-  /** The next tokens drawn, in order; none when `end` was reached. */
-  async next(): Promise<Uint32Array> {
-    while (this.#batches.length < BATCHES_AHEAD && this.#slot < this.#end) {
+  /**
+   * The next tokens drawn, in order; none when `end` was reached.
+   * @throws StoppedError as soon as the signal fires
+   */
+  async next(signal: AbortSignal | undefined): Promise<Uint32Array> {
+    while (this.#batches.length < this.#batchesAhead() && this.#slot < this.#end) {
       const steps = Math.min(this.#batchSteps(), this.#end - this.#slot);
       this.#submit(
         Array.from({ length: steps }, (_, step) =>
@@ -55,18 +56,27 @@ export class DecodeAhead {
         ),
       );
     }
-    return (await this.#batches.shift()?.tokens) ?? new Uint32Array();
+    const [batch] = this.#batches;
+    if (batch === undefined) return new Uint32Array();
+    const tokens = await untilStopped(batch, signal);
+    this.#batches.shift();
+    return tokens;
   }
 
-  /** Wait for the steps that ran ahead; their tokens are dropped. */
-  async abandon(): Promise<void> {
+  /** Drop the tokens of the steps that ran ahead. The steps run to their end, in front of whatever is submitted next. */
+  abandon(): void {
     this.#end = this.#slot;
-    const batches = this.#batches.splice(0);
-    await Promise.allSettled(batches.map((batch) => batch.tokens));
+    this.#batches.length = 0;
   }
 
   dispose(): void {
     for (const buffer of this.#staging.splice(0)) this.#model.gpu.buffers.release(buffer);
+  }
+
+  /** Batches submitted and not yet read: enough to keep the GPU busy, one where a step alone takes long. */
+  #batchesAhead(): number {
+    if (this.#stepMs === undefined) return 2;
+    return Math.max(1, Math.min(MAX_BATCHES, Math.floor((MAX_BATCHES * BATCH_MS) / this.#stepMs)));
   }
 
   #batchSteps(): number {
@@ -85,14 +95,17 @@ export class DecodeAhead {
     }
     gpu.device.queue.submit([encoder.finish()]);
     this.#slot += lists.length;
-    this.#batches.push({ steps: lists.length, tokens: this.#readBack(staging, lists.length) });
+    const tokens = this.#readBack(staging, lists.length);
+    // A lost device rejects every batch; whoever waits for the first one reports it.
+    tokens.catch(() => undefined);
+    this.#batches.push(tokens);
   }
 
   async #readBack(staging: GPUBuffer, count: number): Promise<Uint32Array> {
     await this.#model.gpu.mapped(staging);
     const tokens = new Uint32Array(staging.getMappedRange(0, 4 * count).slice(0));
     staging.unmap();
-    this.#staging.push(staging);
+    this.#freeStaging.push(staging);
     const nowMs = performance.now();
     const stepMs = (nowMs - this.#lastDoneMs) / count;
     this.#lastDoneMs = nowMs;
@@ -101,13 +114,14 @@ export class DecodeAhead {
   }
 
   #takeStaging(): GPUBuffer {
-    return (
-      this.#staging.pop() ??
-      this.#model.gpu.buffers.allocate({
-        purpose: "staging",
-        bytes: STAGING_BYTES,
-        usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST,
-      })
-    );
+    const free = this.#freeStaging.pop();
+    if (free !== undefined) return free;
+    const staging = this.#model.gpu.buffers.allocate({
+      purpose: "staging",
+      bytes: STAGING_BYTES,
+      usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST,
+    });
+    this.#staging.push(staging);
+    return staging;
   }
 }

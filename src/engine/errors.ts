@@ -20,3 +20,22 @@ export class StoppedError extends Error {
 export function throwIfStopped(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new StoppedError();
 }
+
+/** `promise`, or StoppedError as soon as `signal` fires; what the promise stands for goes on unattended. */
+export async function untilStopped<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  throwIfStopped(signal);
+  if (signal === undefined) return promise;
+  let stop = (): void => {};
+  const stopped = new Promise<never>((_, reject) => {
+    stop = () => reject(new StoppedError());
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([promise, stopped]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}

@@ -18,6 +18,9 @@ export interface GpuModelParts extends PrefillModel {
   dispose(): void;
 }
 
+// More than the matrix kernels for single tokens take, so that those for chunks run as well.
+const WARM_UP_TOKENS = 8;
+
 export class GpuLanguageModel implements LanguageModel {
   readonly name: string;
   readonly architecture: string;
@@ -26,7 +29,7 @@ export class GpuLanguageModel implements LanguageModel {
   readonly trainedContextLength: number;
   readonly contextLength: number;
   readonly #parts: GpuModelParts;
-  readonly #prefill: Prefill;
+  #prefill: Prefill;
   readonly #ahead: DecodeAhead;
 
   constructor(parts: GpuModelParts) {
@@ -40,6 +43,19 @@ export class GpuLanguageModel implements LanguageModel {
     this.#parts = parts;
     this.#prefill = new Prefill(parts);
     this.#ahead = new DecodeAhead(parts);
+  }
+
+  /**
+   * Run a few tokens through every kernel: drivers compile at the first use, some for seconds, and that is part of loading.
+   */
+  async warmUp(signal?: AbortSignal): Promise<void> {
+    const prompt = new Array<number>(Math.min(WARM_UP_TOKENS, this.contextLength - 2)).fill(0);
+    if (prompt.length < 1) return;
+    const generation = this.generate({ prompt, maxTokens: 2, ...(signal && { signal }) });
+    while (!(await generation.next()).done);
+    this.#parts.cache.clear();
+    // A pace measured while compiling would say that the adapter is slow.
+    this.#prefill = new Prefill(this.#parts);
   }
 
   async *generate(
@@ -66,7 +82,7 @@ export class GpuLanguageModel implements LanguageModel {
           yield piece;
         }
       } finally {
-        await this.#ahead.abandon();
+        this.#ahead.abandon();
         // Slots behind the last token kept hold keys of tokens nobody saw.
         cache.append(kept.slice(0, Math.max(0, this.#ahead.slotsFilled - filled)));
       }
@@ -160,8 +176,7 @@ export class GpuLanguageModel implements LanguageModel {
     const stream = this.tokenizer.stream();
     const stops = new StopStrings(request.stop);
     for (;;) {
-      const tokens = await this.#ahead.next();
-      throwIfStopped(request.signal);
+      const tokens = await this.#ahead.next(request.signal);
       if (tokens.length === 0) break;
       for (const token of tokens) {
         if (endTokens.has(token)) return yield* flush();

@@ -79,9 +79,8 @@ async function build(
   });
   const cache = new KvCache(gpu, cacheShape);
   const decoder = await createDecoder(gpu, { config, weights, cache }, { chunkLength, ropes });
-  await gpu.finished();
   const name = metadata.get("general.name");
-  return new GpuLanguageModel({
+  const model = new GpuLanguageModel({
     gpu,
     decoder,
     cache,
@@ -95,6 +94,13 @@ async function build(
       weights.dispose();
     },
   });
+  try {
+    await model.warmUp(signal);
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+  return model;
 }
 
 /** The context length and every layer's frequencies, from the file and the settings. */

@@ -19,7 +19,10 @@ export async function openModelOnGpu(
   { observer, signal }: Work,
 ): Promise<OpenModel> {
   const path = await resolveModel(settings.model);
-  const gpu = await openGpu(settings.adapter === undefined ? {} : { name: settings.adapter });
+  const gpu = await openGpu({
+    ...(settings.adapter !== undefined && { name: settings.adapter }),
+    ...(process.env.LECTERN_MATRIX_UNITS === "1" && { restrict: withMatrixUnits }),
+  });
   try {
     const adapter = adapterInfo(gpu.capabilities);
     if (adapter.isSoftware) {
@@ -43,6 +46,11 @@ export async function openModelOnGpu(
     gpu.dispose();
     throw error;
   }
+}
+
+// No adapter with matrix units was at hand to test their kernel on: it has to be asked for.
+function withMatrixUnits(capabilities: Capabilities): Capabilities {
+  return { ...capabilities, usesMatrixUnits: true };
 }
 
 async function modelInfo(

@@ -70,7 +70,7 @@ export class Prefill {
       if (left === 0) this.#evict();
       onPrefill?.(start + chunk, tokens.length);
     }
-    await this.#pacer.drain();
+    await this.#pacer.drain(signal);
     return chunk;
   }
 

@@ -40,7 +40,9 @@ export class ServerStatus {
       : {
           state: "busy",
           activity: phaseNames[progress.phase] ?? activity,
-          ...(progress.total > 0 ? { fraction: progress.done / progress.total } : {}),
+          ...(progress.total > 0 && progress.phase !== "decode"
+            ? { fraction: progress.done / progress.total }
+            : {}),
         };
     const isNews = status.state !== this.#current.state || !hasSameActivity(status, this.#current);
     if (isNews || performance.now() - this.#told >= PROGRESS_MS) this.#set(status);

@@ -112,7 +112,7 @@ export class ChatView implements Contribution, WebviewViewProvider {
       type: "state",
       turns: this.#parts.conversation.turns,
       surroundings: this.#surroundings(),
-      strings: {},
+      strings: { ...l10n.bundle },
     });
   }
 

@@ -214,7 +214,7 @@ function newChat(): Chat {
 function ending(error: unknown): Partial<ChatTurn> {
   if (error instanceof StoppedError) return { state: "stopped" };
   if (isEngineLost(error)) {
-    const message = "The engine ended in the middle of this answer and starts again. Ask again.";
+    const message = "The engine ended in the middle of this answer and starts again.";
     return { state: "failed", error: { message, action: "showLog" } };
   }
   const message = error instanceof Error ? error.message : String(error);

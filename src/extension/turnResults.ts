@@ -15,14 +15,17 @@ export function answered(answer: Answer, streamed: string, label: Label): Partia
     found,
     citations: citations.map((citation) => labelled(citation, label)),
     coverage: labelledCoverage(coverage, label),
-    notes,
+    // The page says of every partial answer that it is one.
+    notes: partial ? notes.filter((note) => note !== "Stopped before the end.") : notes,
     ...(stats ? { stats } : {}),
   };
 }
 
 /** The end of a summary's turn: sections are numbered and lead to their lines. */
 export function summarized(result: Summary, path: string, label: Label): Partial<ChatTurn> {
-  const { summary, method, sections, coverage, stats, partial } = result;
+  const { summary, method, coverage, stats, partial } = result;
+  // A single section's summary is the whole one.
+  const sections = result.sections.length > 1 ? result.sections : [];
   const citations = sections.map(({ title, startLine, endLine }) =>
     labelled({ path, startLine, endLine, quote: title, verified: false, origin: "passage" }, label),
   );

@@ -1,6 +1,7 @@
 // The page: transcript above, composer below. Holds what the host has told it; the host keeps the truth.
 
 import { html, LitElement, nothing, type TemplateResult } from "lit";
+import { guard } from "lit/directives/guard.js";
 import { repeat } from "lit/directives/repeat.js";
 import type { ChatAction, ChatSurroundings, ChatTurn, ToWebview } from "../protocol.ts";
 import { Composer } from "./composer.ts";
@@ -56,7 +57,8 @@ export class Chat extends LitElement {
             : repeat(
                 this.turns,
                 ({ id }) => id,
-                (turn) => turnView(turn),
+                // Turns are never changed in place: the others need no second look.
+                (turn) => guard([turn], () => turnView(turn)),
               )
         }
       </main>

@@ -17,13 +17,19 @@ const PHASES: Record<Progress["phase"], string> = {
 export function progressText(progress: Progress, t: (text: string) => string): string {
   const { phase, done, total, unit, ratePerSecond, remainingMs } = progress;
   const parts = [t(PHASES[phase])];
-  if (total > 0) parts.push(`${amount(done, unit)} of ${amount(total, unit)} ${t(unit)}`);
+  if (phase === "decode") parts.push(`${count(done)} ${t(unit)}`);
+  else if (total > 0) parts.push(`${amount(done, unit)} of ${amount(total, unit)} ${t(unit)}`);
   if (ratePerSecond !== undefined && ratePerSecond > 0) {
     parts.push(`${amount(ratePerSecond, unit)} ${t(unit)}/s`);
   }
-  if (remainingMs !== undefined && remainingMs >= 1000)
+  if (isMeasured(progress) && remainingMs !== undefined && remainingMs >= 1000)
     parts.push(`about ${duration(remainingMs)} left`);
   return parts.join(" · ");
+}
+
+/** Whether the total is known; that of an answer is only the most it may become. */
+export function isMeasured({ phase, total }: Progress): boolean {
+  return total > 0 && phase !== "decode";
 }
 
 /** "1,234", "12.3k", "4.5M"; bytes in megabytes. */

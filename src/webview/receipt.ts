@@ -19,7 +19,7 @@ export function receipt(coverage: Coverage): TemplateResult {
   ];
   const summary = [
     t("Searched {0} of {1} tokens", count(tokensSearched), count(tokensTotal)),
-    t("read {0} again", count(tokensReread)),
+    ...(tokensReread > 0 ? [t("read {0} again", count(tokensReread))] : []),
     ...(skipped.length > 0 ? [t("skipped {0}", skipped.length)] : []),
   ].join(" · ");
   return html`<details class="receipt">

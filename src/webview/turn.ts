@@ -5,7 +5,7 @@ import { unsafeHTML } from "lit/directives/unsafe-html.js";
 import type { ChatCitation, ChatTurn } from "../protocol.ts";
 import { send, t } from "./host.ts";
 import { type ChipCitation, lines, renderMarkdown } from "./markdown.ts";
-import { progressText } from "./progressText.ts";
+import { isMeasured, progressText } from "./progressText.ts";
 import { receipt } from "./receipt.ts";
 
 /** Numbers put after an answer that has none of its own. */
@@ -77,12 +77,12 @@ function progressView({ state, progress }: ChatTurn): TemplateResult {
       : progress
         ? progressText(progress, t)
         : t("Waiting for the engine");
-  const isMeasured = progress !== undefined && progress.total > 0 && state === "running";
+  const hasShare = progress !== undefined && isMeasured(progress) && state === "running";
   return html`<div class="progress">
     <span class="progress-text"><span class="codicon codicon-loading codicon-modifier-spin" aria-hidden="true"></span>${text}</span>
     <vscode-progress-bar
-      ?indeterminate=${!isMeasured}
-      .value=${isMeasured ? (100 * progress.done) / progress.total : 0}
+      ?indeterminate=${!hasShare}
+      .value=${hasShare ? (100 * progress.done) / progress.total : 0}
       aria-label=${text}
     ></vscode-progress-bar>
   </div>`;
@@ -115,11 +115,14 @@ function endView(turn: ChatTurn): TemplateResult | typeof nothing {
     <div>
       ${answer === "" ? nothing : html`<strong class="partial">${t("Partial answer.")}</strong>`}
       ${message}
-      ${
-        action
-          ? html`<div><vscode-button secondary @click=${() => send({ type: "action", action })}>${t(ACTION_LABELS[action])}</vscode-button></div>`
-          : nothing
-      }
+      <div class="buttons">
+        <vscode-button @click=${() => send({ type: "retry", turnId: turn.id })}>${t("Ask Again")}</vscode-button>
+        ${
+          action
+            ? html`<vscode-button secondary @click=${() => send({ type: "action", action })}>${t(ACTION_LABELS[action])}</vscode-button>`
+            : nothing
+        }
+      </div>
     </div>
   </div>`;
 }
@@ -200,7 +203,7 @@ function sectionView(
 
 function actionsView({ id, answer, stats }: ChatTurn): TemplateResult {
   const speed = stats
-    ? `${stats.decodeTokensPerSecond.toFixed(0)} ${t("tokens/s")} · ${(stats.timeToFirstTokenMs / 1000).toFixed(1)} s`
+    ? `${stats.decodeTokensPerSecond.toFixed(0)} ${t("tokens/s")} · ${shortTime(stats.timeToFirstTokenMs)}`
     : "";
   const hint = stats
     ? t("{0} on {1}: speed, and time to the first token", stats.model, stats.adapter)
@@ -214,4 +217,8 @@ function actionsView({ id, answer, stats }: ChatTurn): TemplateResult {
     <vscode-toolbar-button icon="refresh" label=${t("Ask again")} title=${t("Ask again")} @click=${() => send({ type: "retry", turnId: id })}></vscode-toolbar-button>
     <button type="button" class="stats" title=${hint} @click=${() => send({ type: "action", action: "showCacheStats" })}>${speed}</button>
   </div>`;
+}
+
+function shortTime(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

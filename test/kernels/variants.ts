@@ -105,6 +105,7 @@ function linearAdapters(capabilities: Capabilities): Capabilities[] {
     subgroupMinSize: 32,
     subgroupMaxSize: 32,
     matrixConfigurations: [matrix],
+    usesMatrixUnits: true,
   };
   return [capabilities, { ...capabilities, ...lanes }, { ...capabilities, ...matrixUnits }];
 }

@@ -29,6 +29,12 @@ describe("progress in words", () => {
     );
   });
 
+  it("promises no end of an answer, whose length nobody knows", () => {
+    const decode = { phase: "decode", done: 5, total: 512, unit: "tokens" } as const;
+    const text = progressText({ ...decode, ratePerSecond: 27, remainingMs: 19_000 }, t);
+    assert.equal(text, "Answering · 5 tokens · 27 tokens/s");
+  });
+
   it("shortens large counts", () => {
     assert.deepEqual([999, 9999, 12_345, 612_345, 3_400_000].map(count), [
       "999",

@@ -17,8 +17,10 @@ import { citeAnswer, findQuote, quoteAround, type Span } from "./verify.ts";
 /** Passages read; in 98 of 100 questions measured the answer stood in one of the first three. */
 const NUM_READ = 3;
 const MAX_ANSWER_TOKENS = 48;
-/** Mean ln p of an answer's tokens: nearly all answers below it were wrong. */
-const MIN_CONFIDENCE = -0.25;
+/** Mean ln p of an answer's tokens: below it all answers measured were wrong. */
+const MIN_CONFIDENCE = -0.5;
+/** Below it four of five were wrong: the user is told. */
+const SURE_CONFIDENCE = -0.25;
 /** A sentence that shares less than this with the question is not worth quoting instead of an answer. */
 const MIN_QUOTE_SUPPORT = 0.5;
 
@@ -67,7 +69,9 @@ export async function readSeparately(request: ReadingRequest): Promise<Reading> 
   if (best && best.confidence >= MIN_CONFIDENCE) {
     request.observer?.token?.(best.text);
     const citations = [citeAnswer(best.passage, best.span, best.text)];
-    return { ...facts, found: true, answer: best.text, citations, notes: [] };
+    const notes =
+      best.confidence < SURE_CONFIDENCE ? ["The model is not sure of this answer."] : [];
+    return { ...facts, found: true, answer: best.text, citations, notes };
   }
   return { ...facts, ...(best ? quoteInstead(request, weights) : NOTHING) };
 }

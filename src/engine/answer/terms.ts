@@ -19,6 +19,9 @@ const QUESTION_WORDS = new Set(
   ).split(" "),
 );
 
+/** Characters of Chinese questions and grammar: a pair that holds one says nothing about what is asked. */
+const DENSE_QUESTION_WORD = /[的是谁了在吗呢么什哪几何和与或及为之其也而吧啊]/;
+
 /** The words of `text` as they are written. */
 export function wordsOf(text: string): string[] {
   return text.match(IS_ASCII.test(text) ? ASCII_WORD : WORD) ?? [];
@@ -44,7 +47,8 @@ export class Terms {
     const words = wordsOf(question);
     const telling = words.filter((word) => !QUESTION_WORDS.has(word.toLowerCase()));
     const terms = (telling.length > 0 ? telling : words).flatMap((word) => this.of(word));
-    return [...new Set(terms)];
+    const content = terms.filter((term) => !DENSE_QUESTION_WORD.test(term));
+    return [...new Set(content.length > 0 ? content : terms)];
   }
 }
 

@@ -5,7 +5,7 @@ import { Parser } from "htmlparser2";
 import type { DocumentText, Mark, TextReader } from "./document.ts";
 
 const SILENT = new Set(
-  "script style noscript template svg canvas iframe object nav footer button select textarea title".split(
+  "script style noscript template svg canvas iframe object rp rt nav footer button select textarea title".split(
     " ",
   ),
 );

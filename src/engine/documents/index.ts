@@ -2,6 +2,7 @@
 
 import { code } from "./code.ts";
 import type { DocumentReader } from "./document.ts";
+import { epub } from "./epub.ts";
 import { html } from "./html.ts";
 import { markdown } from "./markdown.ts";
 import { notebook } from "./notebook.ts";
@@ -13,6 +14,7 @@ export const documentFormats = {
   code,
   html,
   notebook,
+  epub,
 } satisfies Record<string, DocumentReader>;
 
 export type DocumentFormatId = keyof typeof documentFormats;

@@ -25,6 +25,8 @@ export interface Capabilities {
   readonly subgroupMinSize: number;
   readonly subgroupMaxSize: number;
   readonly matrixConfigurations: readonly MatrixConfiguration[];
+  /** Multiply on the matrix units, whose f16 factors are less exact. Off unless asked for. */
+  readonly usesMatrixUnits: boolean;
 }
 
 /** Dawn reports its matrix units beside the standard adapter information. */
@@ -62,6 +64,7 @@ export function readCapabilities(adapter: GPUAdapter, backend: string): Capabili
       n: matrix.N,
       k: matrix.K,
     })),
+    usesMatrixUnits: false,
   };
 }
 

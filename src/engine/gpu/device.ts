@@ -4,12 +4,12 @@
 import { UserError } from "../errors.ts";
 import { type AdapterRequest, type FoundAdapter, findAdapter } from "./adapter.ts";
 import { BufferPool } from "./buffers.ts";
-import { BufferUsage, MapMode } from "./bufferUsage.ts";
+import { BufferUsage, isOutOfMemory, MapMode } from "./bufferUsage.ts";
 import { type Capabilities, readCapabilities } from "./capabilities.ts";
 import { Kernels } from "./kernel.ts";
 
 export interface GpuOptions extends AdapterRequest {
-  /** Narrow what kernels may use, such as `withoutOptionalFeatures`; for tests. */
+  /** Change what kernels may use, such as `withoutOptionalFeatures`. */
   readonly restrict?: (capabilities: Capabilities) => Capabilities;
 }
 
@@ -24,7 +24,7 @@ export class Gpu {
   /** Keeps Dawn's instance referenced: the device dies with it. */
   #found: FoundAdapter | undefined;
   #lostReason: string | undefined;
-  #error: string | undefined;
+  #error: GPUError | undefined;
 
   constructor(found: FoundAdapter, device: GPUDevice, capabilities: Capabilities) {
     this.#found = found;
@@ -38,7 +38,9 @@ export class Gpu {
       return this.#lostReason;
     });
     device.addEventListener("uncapturederror", (event) => {
-      this.#error ??= event.error.message;
+      // It would be printed by Dawn as well, in many lines.
+      event.preventDefault();
+      this.#error ??= event.error;
     });
   }
 
@@ -55,7 +57,14 @@ export class Gpu {
     }
     const error = this.#error;
     this.#error = undefined;
-    if (error !== undefined) throw new Error(`The GPU refused a command: ${error}`);
+    if (error === undefined) return;
+    if (!isOutOfMemory(error)) throw new Error(`The GPU refused a command: ${error.message}`);
+    // Buffers that were not created are part of the model by now: it has to be loaded anew.
+    this.#lostReason = "out of memory";
+    const held = Object.values(this.buffers.bytes()).reduce((sum, bytes) => sum + bytes, 0);
+    throw new UserError(
+      `The GPU ran out of memory at ${(held / 1e9).toFixed(1)} GB: choose a smaller model, a smaller quantisation or a shorter context, or close other programs that use the GPU.`,
+    );
   }
 
   /** Copy `bytes` of a buffer to the host, behind everything submitted so far. */

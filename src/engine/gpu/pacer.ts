@@ -1,7 +1,7 @@
 // Cuts work into submits of about 100 ms by measured speed: Windows resets a GPU that is busy for 2 s, and a stop waits for
 // what was submitted.
 
-import { throwIfStopped } from "../errors.ts";
+import { throwIfStopped, untilStopped } from "../errors.ts";
 import type { CommandList } from "./commandList.ts";
 import type { Gpu } from "./device.ts";
 
@@ -27,26 +27,29 @@ export class Pacer {
 
   /**
    * Submit the lists, each of `units` units of work, as many at once as take about 100 ms. Resolves when all are submitted.
-   * @throws StoppedError between submits when the signal fires; what was submitted has then run
+   * @throws StoppedError when the signal fires; what was submitted runs to its end, in front of whatever is submitted next
    */
   async run(lists: readonly CommandList[], units: number, signal?: AbortSignal): Promise<void> {
     for (let next = 0; next < lists.length; ) {
-      if (signal?.aborted) await this.drain();
       throwIfStopped(signal);
       const fitting = Math.floor(this.unitsPerList(units) / units);
       const count = Math.max(1, Math.min(fitting, lists.length - next));
       this.#submit(lists.slice(next, next + count), count * units);
       next += count;
-      if (this.#inFlight.length >= IN_FLIGHT) await this.#inFlight.shift();
-      this.#gpu.check();
+      await this.#wait(IN_FLIGHT - 1, signal);
     }
   }
 
   /** Wait for everything submitted. */
-  async drain(): Promise<void> {
-    const waiting = this.#inFlight;
-    this.#inFlight = [];
-    await Promise.all(waiting);
+  async drain(signal?: AbortSignal): Promise<void> {
+    await this.#wait(0, signal);
+  }
+
+  async #wait(remaining: number, signal: AbortSignal | undefined): Promise<void> {
+    while (this.#inFlight.length > remaining) {
+      await untilStopped(this.#inFlight[0] ?? Promise.resolve(), signal);
+      this.#inFlight.shift();
+    }
     this.#gpu.check();
   }
 

@@ -107,6 +107,13 @@ describe("answering with a model that copies spans", () => {
     assert.match(answer.notes?.join() ?? "", /not sure/);
   });
 
+  it("gives a verified answer that it is less sure of, and says that, too", async () => {
+    const answer = await ask(QUESTION, { model: reader(saysYear, { nll: 0.4 }) });
+    assert.equal(answer.answer, "1999");
+    assert.equal(answer.citations[0]?.verified, true);
+    assert.match(answer.notes?.join() ?? "", /not sure of this answer/);
+  });
+
   it("does not run for a question about words that stand nowhere", async () => {
     const model = reader(saysYear);
     const answer = await ask("Who is Napoleon's gardener?", { model });

@@ -63,6 +63,7 @@ describe("search", () => {
     const terms = new Terms();
     assert.deepEqual(terms.ofQuestion("What is the name of the river?"), ["river"]);
     assert.deepEqual(terms.ofQuestion("Who is it?"), ["who", "is", "it"]);
+    assert.deepEqual(terms.ofQuestion("林黛玉的母亲是谁？"), ["林黛", "黛玉", "母亲"]);
   });
 
   it("gives the protocol's passages with the receipt", async () => {

@@ -1,6 +1,7 @@
 // The contract of every document format, and what each one makes of its own kind of file.
 
 import assert from "node:assert/strict";
+import { strToU8, zipSync } from "fflate";
 import { sourceLineAt } from "../../../src/engine/documents/document.ts";
 import {
   documentFormatOf,
@@ -12,7 +13,17 @@ import { UserError } from "../../../src/engine/errors.ts";
 import { testData } from "../../support/testData.ts";
 import { withFiles } from "../../support/writtenFiles.ts";
 
-const SAMPLES: Record<string, string> = {
+const SAMPLES: Record<string, string | Uint8Array> = {
+  epub: zipSync({
+    "META-INF/container.xml": strToU8(
+      '<container><rootfiles><rootfile full-path="O/p.opf"/></rootfiles></container>',
+    ),
+    "O/p.opf": strToU8(
+      '<opf:package xmlns:opf="x"><opf:manifest><opf:item id="b" href="b.xhtml" media-type="application/xhtml+xml"/><opf:item id="a" href="a%20a.xhtml" media-type="application/xhtml+xml"/></opf:manifest><opf:spine><opf:itemref idref="a"/><opf:itemref idref="b"/></opf:spine></opf:package>',
+    ),
+    "O/a a.xhtml": strToU8("<html><body><h1>One 😀</h1><p>first</p></body></html>"),
+    "O/b.xhtml": strToU8("<html><body><h1>Two</h1><p>second</p></body></html>"),
+  }),
   text: "CHAPTER I\n\nIt began 😀 here.\n\nCHAPTER II\n\nAnd went on.\n",
   markdown: "# One 😀\n\ntext\n\nTwo\n---\n\n```\n# not a heading\n```\n",
   code: "// 😀\nexport function one() {}\n\nclass Two {}\n",
@@ -85,7 +96,7 @@ describe("document formats", () => {
   });
 
   it("gives every line of an HTML page its line in the source", async () => {
-    await withFiles({ "a.html": SAMPLES.html ?? "" }, async (folder) => {
+    await withFiles({ "a.html": String(SAMPLES.html) }, async (folder) => {
       const [document] = (await readDocuments([folder])).documents;
       assert.ok(document);
       assert.equal(document.text, "One 😀\n\nFirst line\n\nTwo\n\na\n b\n");
@@ -111,7 +122,7 @@ describe("document formats", () => {
   });
 
   it("reads a notebook's cells without their outputs, each line with its line in the file", async () => {
-    const sample = SAMPLES.notebook ?? "";
+    const sample = String(SAMPLES.notebook);
     await withFiles({ "a.ipynb": sample }, async (folder) => {
       const [document] = (await readDocuments([folder])).documents;
       assert.ok(document);
@@ -142,6 +153,36 @@ describe("document formats", () => {
         readDocuments([`${folder}/bad.ipynb`]),
         (error) => error instanceof UserError && /bad\.ipynb: .*notebook/.test(error.message),
       ),
+    );
+  });
+
+  it("reads the chapters of real EPUB books in order", async function () {
+    const path = testData(this, "docs/epub/childrens-literature.epub");
+    const [document] = (await readDocuments([path])).documents;
+    assert.equal(document?.format, "epub");
+    assert.ok(document.text.length > 200_000);
+    assert.ok(document.anchors.filter(({ heading }) => heading !== undefined).length > 40);
+    const japanese = testData(this, "docs/epub/kusamakura-preview.epub");
+    assert.match(
+      (await readDocuments([japanese])).documents[0]?.text ?? "",
+      /山路を登りながら、こう考えた/,
+    );
+  });
+
+  it("names an EPUB that is broken", async () => {
+    await withFiles(
+      { "a.epub": "PK no zip", "b.epub": zipSync({ "x.txt": strToU8("x") }) },
+      async (folder) => {
+        for (const [name, what] of [
+          ["a", /a\.epub: .*no valid EPUB/],
+          ["b", /b\.epub: .*lacks its file/],
+        ] as const) {
+          await assert.rejects(
+            readDocuments([`${folder}/${name}.epub`]),
+            (error) => error instanceof UserError && what.test(error.message),
+          );
+        }
+      },
     );
   });
 });

@@ -49,6 +49,19 @@ describe("openGpu", () => {
     lost.dispose();
   });
 
+  it("says how much memory it held when the GPU had no more", async () => {
+    // The null backend lends 512 MB in all.
+    const small = await openGpu({ backend: "null" });
+    for (let i = 0; i < 6; i++) small.buffers.allocate({ purpose: "weights", bytes: 1e8 });
+    await assert.rejects(small.finished(), (error: unknown) => {
+      assert.ok(error instanceof UserError);
+      assert.match(error.message, /out of memory at 0\.6 GB: choose a smaller model/);
+      return true;
+    });
+    assert.equal(small.isLost, true, "its buffers are not all there");
+    small.dispose();
+  });
+
   it("says that the device is gone instead of waiting for it", async () => {
     const lost = await openGpu();
     const buffer = lost.buffers.allocate({ purpose: "cache", bytes: 16 });

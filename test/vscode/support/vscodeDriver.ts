@@ -40,7 +40,7 @@ export class VsCode {
 
   static async start(paths: ServerPaths, env: NodeJS.ProcessEnv = {}): Promise<VsCode> {
     const home = mkdtempSync(join(tmpdir(), "lectern-vscode-"));
-    for (const folder of ["run", "data/User", "extensions"]) {
+    for (const folder of ["run", "data/User", "data/Machine", "extensions"]) {
       mkdirSync(join(home, folder), { recursive: true, mode: 0o700 });
     }
     const folders = [
@@ -102,8 +102,11 @@ export class VsCode {
 
   /** Set the user's settings; they hold for windows opened afterwards. */
   configure(settings: Settings): void {
-    const file = join(this.home, "data", "User", "settings.json");
-    writeFileSync(file, JSON.stringify({ ...SETTINGS, ...settings }));
+    const text = JSON.stringify({ ...SETTINGS, ...settings });
+    // Settings about paths belong to the machine where the files are, not to the browser's user.
+    for (const scope of ["User", "Machine"]) {
+      writeFileSync(join(this.home, "data", scope, "settings.json"), text);
+    }
   }
 
   /** A new window on `folder`, with a browser profile of its own unless `page` is given to reuse. */

@@ -82,6 +82,7 @@ export function linearSources(
 
 /** What matmul_subgroup_matrix.wgsl is written for; F32 weights would lose too much in f16. */
 function hasMatrixUnits(capabilities: Capabilities): boolean {
+  if (!capabilities.usesMatrixUnits) return false;
   const { hasF16, hasSubgroups, subgroupMinSize, subgroupMaxSize } = capabilities;
   return (
     hasF16 &&

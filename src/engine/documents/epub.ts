@@ -1,0 +1,96 @@
+// EPUB: the chapters of the spine, in order, as one text. Lines are lines of that text; chapters and headings are anchors.
+
+import { posix } from "node:path";
+import { strFromU8, unzip } from "fflate";
+import { Parser } from "htmlparser2";
+import { throwIfStopped, UserError } from "../errors.ts";
+import { decodeText } from "./decodeText.ts";
+import type { BinaryReader, DocumentText, Mark } from "./document.ts";
+import { readHtml } from "./html.ts";
+
+/** A zip may claim to hold far more than it weighs. */
+const MAX_UNPACKED_BYTES = 256 * 1024 * 1024;
+const TEXT_FILE = /\.(?:x?html?|xml|opf)$/i;
+
+/** EPUB 2 and 3. */
+export const epub: BinaryReader = {
+  name: "EPUB",
+  extensions: ["epub"],
+  kind: "prose",
+  async readBytes(bytes, signal) {
+    const files = await unpack(bytes);
+    const container = textOf(files, "META-INF/container.xml");
+    const [rootfile] = elements(container, "rootfile");
+    const packagePath = rootfile?.["full-path"] ?? "";
+    const opf = textOf(files, packagePath);
+    const chapters = spineOf(opf).map((href) => posix.join(posix.dirname(packagePath), href));
+    if (chapters.length === 0) throw new UserError("This EPUB names no chapters.");
+    const texts: DocumentText[] = [];
+    for (const path of chapters) {
+      throwIfStopped(signal);
+      texts.push(readHtml(textOf(files, path)));
+    }
+    return join(texts);
+  },
+};
+
+type Files = Readonly<Record<string, Uint8Array>>;
+
+function unpack(bytes: Uint8Array): Promise<Files> {
+  let unpacked = 0;
+  return new Promise((resolve, reject) => {
+    const filter = ({ name, originalSize }: { name: string; originalSize: number }) => {
+      if (!TEXT_FILE.test(name)) return false;
+      unpacked += originalSize;
+      return unpacked <= MAX_UNPACKED_BYTES;
+    };
+    unzip(bytes, { filter }, (error, files) => {
+      if (error) reject(new UserError(`This is no valid EPUB (${error.message}).`));
+      else if (unpacked > MAX_UNPACKED_BYTES)
+        reject(new UserError("This EPUB unpacks to over 256 MB."));
+      else resolve(files);
+    });
+  });
+}
+
+function textOf(files: Files, path: string): string {
+  const bytes = files[path] ?? files[decodeURIComponent(path)];
+  if (!bytes) throw new UserError(`This EPUB lacks its file ${path || "list"}.`);
+  return decodeText(bytes) ?? strFromU8(bytes, true);
+}
+
+function spineOf(opf: string): string[] {
+  const manifest = new Map(elements(opf, "item").map((item) => [item.id, item]));
+  return elements(opf, "itemref").flatMap(({ idref }) => {
+    const item = manifest.get(idref);
+    const isText = item?.["media-type"] === "application/xhtml+xml";
+    return item?.href && isText ? [item.href] : [];
+  });
+}
+
+function elements(xml: string, name: string): Record<string, string>[] {
+  const found: Record<string, string>[] = [];
+  const parser = new Parser(
+    {
+      onopentag: (tag, attributes) => {
+        if (tag === name || tag.endsWith(`:${name}`)) found.push(attributes);
+      },
+    },
+    { xmlMode: true },
+  );
+  parser.end(xml);
+  return found;
+}
+
+// An empty line stands between chapters; their own source lines mean nothing outside of the zip.
+function join(chapters: readonly DocumentText[]): DocumentText {
+  const marks: Mark[] = [];
+  let text = "";
+  for (const chapter of chapters) {
+    if (chapter.text.trim() === "") continue;
+    if (text !== "") text += "\n";
+    for (const mark of chapter.marks) marks.push({ ...mark, offset: mark.offset + text.length });
+    text += chapter.text;
+  }
+  return { text, marks };
+}
