@@ -163,7 +163,8 @@ async function generate(
   const tokens: number[] = [];
   for (;;) {
     const { done, value } = await stream.next();
-    if (done) return { tokens, stats: value };
+    // Text that the last token completes late comes with its id once more.
+    if (done) return { tokens: tokens.slice(0, value.generatedTokens), stats: value };
     tokens.push(value.token);
   }
 }
