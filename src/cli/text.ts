@@ -73,7 +73,7 @@ function coverageText(coverage: Coverage): string {
   const { tokensTotal, tokensSearched, tokensReread, skipped } = coverage;
   const parts = [
     `Searched ${count(tokensSearched)} of ${count(tokensTotal)} tokens`,
-    `read ${count(tokensReread)} again word for word`,
+    ...(tokensReread > 0 ? [`read ${count(tokensReread)} again word for word`] : []),
   ];
   const left = skippedText(skipped);
   return `${parts.join(", ")}${left ? `; ${left}` : ""}.`;

@@ -48,6 +48,11 @@ describe("text of results", () => {
     assert.ok(lines.includes("Searched 5,000 of 5,000 tokens, read 120 again word for word."));
   });
 
+  it("says nothing of reading again where no model read", () => {
+    const coverage = { ...answer.coverage, tokensReread: 0 };
+    assert.match(answerText({ ...answer, coverage }), /Searched 5,000 of 5,000 tokens\.$/);
+  });
+
   it("marks an answer that was stopped", () => {
     assert.match(answerText({ ...answer, partial: true }), /^1999 \[stopped before its end\]/);
   });

@@ -41,6 +41,7 @@ interface Draft {
   readonly found: boolean;
   readonly answer: string;
   readonly citations: readonly Citation[];
+  /** What a model was shown. */
   readonly reread?: readonly TextPassage[];
   readonly stats?: RunStats;
   readonly isPartial?: boolean;
@@ -62,10 +63,12 @@ export async function answerQuestion(
     ...(params.unsaved && { unsaved: params.unsaved }),
     library: shelf.library,
   });
-  const phrase = phraseAskedFor(params.question);
-  if (phrase !== undefined) {
+  const asked = phraseAskedFor(params.question);
+  if (asked) {
+    const { phrase, isAlone } = asked;
     const occurrences = await findOccurrences(documents, phrase, watch.signal);
-    return finish(tellOccurrences(phrase, occurrences), documents, skipped, tools, watch);
+    if (occurrences.length > 0 || !isAlone)
+      return finish(tellOccurrences(phrase, occurrences), documents, skipped, tools, watch);
   }
   await shelf.index.add(documents, watch);
   const relevant = findRelevant(documents, params, shelf);

@@ -207,6 +207,7 @@ describe("answering without a model", () => {
     assert.match(answer.citations[0]?.quote ?? "", /^The parliament of Atlantis was\nestablished/);
     assert.equal(answer.citations[0]?.verified, false);
     assert.equal(answer.stats, undefined);
+    assert.equal(answer.coverage.tokensReread, 0, "nothing was read to a model");
   });
 
   it("finds where a phrase stands, across lines, whatever the case", async () => {
@@ -214,6 +215,14 @@ describe("answering without a model", () => {
     assert.equal(answer.found, true);
     assert.match(answer.answer, /once: .*history\.md:4\./);
     assert.deepEqual([answer.citations[0]?.startLine, answer.citations[0]?.endLine], [4, 5]);
+  });
+
+  it("searches a quoted phrase that stands alone exactly, and asks what is not in the text", async () => {
+    const answer = await ask('"Atlantis was established"');
+    assert.match(answer.answer, /once: .*history\.md:4\./);
+    const question = await ask('"When was the parliament of Atlantis established?"');
+    assert.equal(question.found, true);
+    assert.match(question.answer, /^“The parliament of Atlantis/);
   });
 
   it("counts mentions exactly, and says when there are none", async () => {
