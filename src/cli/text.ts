@@ -55,10 +55,10 @@ export function skippedText(skipped: readonly Skipped[]): string {
 
 function citationText(citation: Citation): string {
   const mark = citation.verified
-    ? "✓ verified"
+    ? "✓ quote found"
     : citation.origin === "passage"
       ? "passage"
-      : "✗ not verified";
+      : "✗ quote not found";
   const quote = citation.quote.replace(/\s+/g, " ").trim();
   const shown = quote.length > 300 ? `${quote.slice(0, 300)}…` : quote;
   return `  ${mark}  ${placeText(citation)}\n      “${shown}”`;

@@ -38,10 +38,10 @@ const answer: Answer = {
 };
 
 describe("text of results", () => {
-  it("begins with the answer, marks what was verified and gives places", () => {
+  it("begins with the answer, marks the quotes that were found and gives places", () => {
     const lines = answerText(answer).split("\n");
     assert.equal(lines[0], "1999");
-    assert.ok(lines.includes("  ✓ verified  a.md:3-4"));
+    assert.ok(lines.includes("  ✓ quote found  a.md:3-4"));
     assert.ok(lines.includes("      “in 1999”"));
     assert.ok(lines.includes("  passage  b.md:7, page 2"));
     assert.ok(lines.includes("A note."));

@@ -22,6 +22,8 @@ import { shareOf } from "./terms.ts";
 import { citePassage, quoteAround } from "./verify.ts";
 
 const NUM_SEARCHED = 24;
+/** Sentences shown where the model found no answer. */
+const NUM_NEAREST = 2;
 const NUM_SHOWN_OCCURRENCES = 10;
 /**
  * Passages that hold less of what a question asks about, by weight of its words, are about something else. Of 250 SQuAD
@@ -110,16 +112,26 @@ async function answerFrom(
     sampling: samplingOf(params),
     ...watch,
   });
-  return draftOf(reading);
+  if (reading.found || reading.interruption) return draftOf(reading);
+  const weights = shelf.index.termWeights(documents, params.question);
+  const near = quoteSentences(passages, weights, shelf.index).citations.slice(0, NUM_NEAREST);
+  return {
+    ...reading,
+    answer: "The model found no answer in the text.",
+    notes: [...reading.notes, `Nearest: ${near.map(nearestText).join("; ")}`],
+  };
+}
+
+function nearestText({ path, startLine, quote }: Citation): string {
+  return `“${quote.replace(/\s+/g, " ")}” (${path}:${startLine})`;
 }
 
 function draftOf(reading: Reading): Draft {
   const { interruption, ...rest } = reading;
-  if (!interruption) return rest.found ? rest : { ...rest, answer: NOTHING_FOUND.answer };
-  const reason =
-    interruption instanceof StoppedError
-      ? "Stopped before the end."
-      : `The engine was lost before the end of the answer: ${interruption.message}`;
+  if (!interruption) return rest;
+  // That it was stopped, who stopped it knows.
+  if (interruption instanceof StoppedError) return { ...rest, isPartial: true };
+  const reason = `The engine was lost before the end of the answer: ${interruption.message}`;
   return { ...rest, isPartial: true, notes: [...rest.notes, reason] };
 }
 
