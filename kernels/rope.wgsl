@@ -4,6 +4,7 @@
 //   frequencies [ROPE_DIM / 2]: turns per position, a 64-bit binary fraction (high word, low word)
 //   norms [2, HEAD_DIM]: weights of the query norm and the key norm   grid: heads with keys, tokens
 #include "common/step.wgsl"
+#include "common/angle.wgsl"
 #include <reduce>
 
 @group(0) @binding(0) var<storage, read> frequencies: array<vec2<u32>>;
@@ -12,25 +13,6 @@
 @group(0) @binding(3) var<uniform> step: Step;
 
 const PAIRS = ROPE_DIM / 2u;
-const RADIANS = 1.4629180792671596e-9;  // 2π / 2³²
-
-// Upper half of a 64-bit product, for positions below 2¹⁶ · 2¹⁶.
-fn multiply_high(a: u32, b: u32) -> u32 {
-  let a_low = a & 0xffffu;
-  let a_high = a >> 16u;
-  let b_low = b & 0xffffu;
-  let b_high = b >> 16u;
-  let middle = a_high * b_low + ((a_low * b_low) >> 16u);
-  let carry = a_low * b_high + (middle & 0xffffu);
-  return a_high * b_high + (middle >> 16u) + (carry >> 16u);
-}
-
-// Turns are reduced in integers, exactly: sin and cos see no argument beyond ±π however long the document.
-fn angle_of(position: u32, pair: u32) -> f32 {
-  let frequency = frequencies[pair];
-  let turns = position * frequency.x + multiply_high(position, frequency.y);
-  return f32(bitcast<i32>(turns)) * RADIANS;
-}
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(invocation: Invocation) {
@@ -47,6 +29,8 @@ fn main(invocation: Invocation) {
     scale = inverseSqrt(workgroup_sum(squares, invocation) / f32(HEAD_DIM) + EPSILON);
   }
   let position = step.first_position + token;
+  // Keys that may move to other positions are cached before rotation: rotate_keys.wgsl turns them.
+  let is_rotated = ROTATES_KEYS || head < NUM_HEADS;
   for (var pair = invocation.local_index; pair < PAIRS; pair += WORKGROUP_SIZE) {
     let first = select(pair, 2u * pair, IS_INTERLEAVED);
     let second = select(pair + PAIRS, 2u * pair + 1u, IS_INTERLEAVED);
@@ -56,9 +40,9 @@ fn main(invocation: Invocation) {
       a *= scale * norms[norm + first];
       b *= scale * norms[norm + second];
     }
-    let angle = angle_of(position, pair);
-    let c = cos(angle) * ATTENTION_FACTOR;
-    let s = sin(angle) * ATTENTION_FACTOR;
+    let angle = angle_of(position, frequencies[pair]);
+    let c = select(1.0, cos(angle) * ATTENTION_FACTOR, is_rotated);
+    let s = select(0.0, sin(angle) * ATTENTION_FACTOR, is_rotated);
     qkv[start + first] = a * c - b * s;
     qkv[start + second] = a * s + b * c;
   }

@@ -1,7 +1,7 @@
 // Draws the next token from the last token's logits and hands it to the next pass, all on the GPU. One workgroup.
 // In this order: repetition penalty, temperature, top-k, top-p, min-p; temperature 0 takes the largest logit, of equal
 // ones the lowest token. Tokens as probable as the last one kept are kept too.
-//   logits [VOCAB_SIZE]   seen: a bit per token   token: input of the next pass   drawn: ring of drawn tokens by position
+//   logits [VOCAB_SIZE]   seen: a bit per token   token: input of the next pass   drawn: ring of drawn tokens by slot
 #include <reduce>
 #include "common/step.wgsl"
 
@@ -81,7 +81,7 @@ fn hand_on(next: u32) {
   step.first_position += 1u;
   step.first_slot += 1u;
   step.cache_length += 1u;
-  drawn[step.first_position % DRAWN_SIZE] = next;
+  drawn[step.first_slot % DRAWN_SIZE] = next;
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)

@@ -37,6 +37,8 @@ export interface ModelSettings {
   readonly cacheBudget?: number;
   readonly cacheSinks?: number;
   readonly cacheRecent?: number;
+  /** Policies that look at attention record every so many-th query; 1 is exact. */
+  readonly cacheQueryStride?: number;
   readonly cacheRecall?: number;
   readonly cacheTypeK?: string;
   readonly cacheTypeV?: string;
@@ -120,12 +122,27 @@ export interface RunStats {
 
 export interface CacheStats {
   readonly policy: string;
+  readonly positionScheme?: string;
+  /** Tokens per layer and KV head behind each chunk; absent where every token stays. */
+  readonly budget?: number;
+  readonly sinks?: number;
+  readonly recent?: number;
+  /** Every so many-th query was recorded, where the policy looks at attention. */
+  readonly queryStride?: number;
   readonly typeK: string;
   readonly typeV: string;
+  /** Tokens the cache stands for. */
   readonly tokensRead: number;
   /** Mean over layers and KV heads. */
   readonly tokensKept: number;
+  readonly tokensEvicted?: number;
+  /** [layers][KV heads] */
+  readonly tokensKeptPerHead?: readonly (readonly number[])[];
+  /** Fraction of the tokens read that was evicted. */
+  readonly compressionRatio?: number;
   readonly bytes: number;
+  /** GPU bytes of keys, values and what a policy keeps beside them. */
+  readonly bytesByPurpose?: Readonly<Record<string, number>>;
   readonly bytesPerToken: number;
 }
 

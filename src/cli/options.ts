@@ -31,7 +31,32 @@ export const modelOptions = {
     value: "ID",
     ids: settingChoices.cachePolicy,
     group: model,
-    description: "Which tokens stay in the cache.",
+    description: "Which tokens stay in the cache. Default: full, all of them.",
+  },
+  "cache-budget": {
+    type: "integer",
+    min: 2,
+    group: model,
+    description: "Tokens kept per layer and KV head, sinks and recent ones included. Default 4096.",
+  },
+  "cache-sinks": {
+    type: "integer",
+    min: 0,
+    group: model,
+    description: "First tokens that are always kept. Default 4.",
+  },
+  "cache-recent": {
+    type: "integer",
+    min: 1,
+    group: model,
+    description: "Last tokens that are always kept. Default: by the policy.",
+  },
+  "cache-query-stride": {
+    type: "integer",
+    min: 1,
+    group: model,
+    description:
+      "Policies that look at attention record every so many-th query. Default 1, which is exact.",
   },
   "cache-type-k": {
     type: "string",
@@ -66,7 +91,7 @@ export const modelOptions = {
     value: "ID",
     ids: settingChoices.positionScheme,
     group: model,
-    description: "Which position a cached token has.",
+    description: "Which position a cached token has. Default: by the policy.",
   },
   "prefill-sparsity": {
     type: "string",

@@ -19,8 +19,8 @@ export class DecodeAhead {
   readonly #freeStaging: GPUBuffer[] = [];
   /** Tokens of each batch submitted and not yet read. */
   readonly #batches: Promise<Uint32Array>[] = [];
-  /** Position of the token drawn next. */
-  #position = 0;
+  /** Slot of the token drawn next. */
+  #slot = 0;
   #end = 0;
   #stepMs: number | undefined;
   #lastDoneMs = 0;
@@ -29,9 +29,9 @@ export class DecodeAhead {
     this.#model = model;
   }
 
-  /** Draw the token at `position` with `first`, then decode until the token at `end − 1` is drawn. */
-  begin(first: CommandList, position: number, end: number): void {
-    this.#position = position;
+  /** Draw the token of `slot` with `first`, then decode until that of slot `end − 1` is drawn. */
+  begin(first: CommandList, slot: number, end: number): void {
+    this.#slot = slot;
     this.#end = end;
     this.#lastDoneMs = performance.now();
     this.#submit([first]);
@@ -39,7 +39,7 @@ export class DecodeAhead {
 
   /** Slots the steps submitted so far will have filled. */
   get slotsFilled(): number {
-    return this.#position - 1;
+    return this.#slot - 1;
   }
 
   /**
@@ -47,12 +47,12 @@ export class DecodeAhead {
    * @throws StoppedError as soon as the signal fires
    */
   async next(signal: AbortSignal | undefined): Promise<Uint32Array> {
-    while (this.#batches.length < this.#batchesAhead() && this.#position < this.#end) {
-      const steps = Math.min(this.#batchSteps(), this.#end - this.#position);
+    while (this.#batches.length < this.#batchesAhead() && this.#slot < this.#end) {
+      const steps = Math.min(this.#batchSteps(), this.#end - this.#slot);
       this.#submit(
         Array.from({ length: steps }, (_, step) =>
-          // The step that draws position p reads the token at p − 1 and attends to p slots.
-          this.#model.decoder.decodeList(this.#position + step),
+          // The step that draws the token of slot s reads the one before and attends to s slots.
+          this.#model.decoder.decodeList(this.#slot + step),
         ),
       );
     }
@@ -65,7 +65,7 @@ export class DecodeAhead {
 
   /** Drop the tokens of the steps that ran ahead. The steps run to their end, in front of whatever is submitted next. */
   abandon(): void {
-    this.#end = this.#position;
+    this.#end = this.#slot;
     this.#batches.length = 0;
   }
 
@@ -90,11 +90,11 @@ export class DecodeAhead {
     for (const list of lists) list.encode(encoder);
     const staging = this.#takeStaging();
     for (let i = 0; i < lists.length; i++) {
-      const index = (this.#position + i) % DRAWN_SIZE;
+      const index = (this.#slot + i) % DRAWN_SIZE;
       encoder.copyBufferToBuffer(decoder.sampler.drawn, 4 * index, staging, 4 * i, 4);
     }
     gpu.device.queue.submit([encoder.finish()]);
-    this.#position += lists.length;
+    this.#slot += lists.length;
     const tokens = this.#readBack(staging, lists.length);
     // A lost device rejects every batch; whoever waits for the first one reports it.
     tokens.catch(() => undefined);

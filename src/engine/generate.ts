@@ -64,16 +64,16 @@ export class GpuLanguageModel implements LanguageModel {
     const { prompt, signal } = request;
     const { cache, decoder } = this.#parts;
     this.#checkTokens(prompt);
-    const room = this.contextLength - prompt.length;
+    const room = this.#roomBehind(prompt.length);
     const end = prompt.length + Math.min(request.maxTokens ?? room, room);
     const clock = new Clock();
     let generated = 0;
     if (end > prompt.length) {
-      await decoder.reserve(end);
-      const rows = await this.#read(prompt, request);
+      const rows = await this.#read(prompt, end - prompt.length, request);
       clock.prefilled();
       decoder.sampler.begin(request, prompt);
-      this.#begin(rows, prompt.length, end);
+      const filled = cache.length;
+      this.#begin(rows, end - prompt.length);
       const kept: number[] = [];
       try {
         for await (const piece of this.#decode(request, kept)) {
@@ -84,7 +84,7 @@ export class GpuLanguageModel implements LanguageModel {
       } finally {
         this.#ahead.abandon();
         // Slots behind the last token kept hold keys of tokens nobody saw.
-        cache.append(kept.slice(0, Math.max(0, this.#ahead.slotsFilled - prompt.length)));
+        cache.append(kept.slice(0, Math.max(0, this.#ahead.slotsFilled - filled)));
       }
     }
     throwIfStopped(signal);
@@ -102,8 +102,8 @@ export class GpuLanguageModel implements LanguageModel {
     const { gpu, decoder, cache } = this.#parts;
     const { activations } = decoder;
     const nll = new Float32Array(tokens.length - 1);
-    await decoder.reserve(tokens.length);
-    cache.truncate(0);
+    cache.clear();
+    await decoder.reserve(cache.slotsFor(tokens.length, 0));
     await this.#prefill.run(tokens, 0, {
       ...options,
       onChunk: async (start, count) => {
@@ -134,23 +134,37 @@ export class GpuLanguageModel implements LanguageModel {
     this.#parts.dispose();
   }
 
-  /** Bring the cache to hold the prompt; returns the rows of the last chunk. */
-  async #read(prompt: readonly number[], request: GenerateRequest): Promise<number> {
-    const { cache } = this.#parts;
-    // The last token is read in any case: its logits are what generation begins with.
-    const first = Math.min(cache.sharedPrefix(prompt), prompt.length - 1);
-    cache.truncate(first);
+  /** Bring the cache to hold the prompt, with room for `generated` tokens; returns the rows of the last chunk. */
+  async #read(
+    prompt: readonly number[],
+    generated: number,
+    request: GenerateRequest,
+  ): Promise<number> {
+    const { cache, decoder } = this.#parts;
+    const first = cache.resume(prompt);
+    await decoder.reserve(cache.slotsFor(prompt.length - first, generated));
     const { signal, onPrefill } = request;
     return this.#prefill.run(prompt, first, { signal, onPrefill });
   }
 
-  #begin(rows: number, position: number, end: number): void {
-    const { gpu, decoder } = this.#parts;
+  /** Tokens that may be generated behind a prompt: by the context, and by the positions of a bounded cache. */
+  #roomBehind(promptLength: number): number {
+    const { maxSlots, plan } = this.#parts.cache.shape;
+    const filled = Math.min(promptLength, plan?.budget ?? promptLength);
+    return Math.min(this.contextLength - promptLength, Math.max(0, maxSlots - filled));
+  }
+
+  /** Begin to draw `count` tokens behind what the cache holds. */
+  #begin(rows: number, count: number): void {
+    const { gpu, decoder, cache } = this.#parts;
     this.#writeOutputStep(1);
     // The step of the prompt's last token: drawing from it moves on to the next one.
-    const last = position - 1;
-    writeStep(gpu, decoder.decodeStep, { numTokens: 1, firstPosition: last, firstSlot: last });
-    this.#ahead.begin(decoder.firstTokenList(rows), position, end);
+    writeStep(gpu, decoder.decodeStep, {
+      numTokens: 1,
+      firstPosition: cache.nextPosition - 1,
+      firstSlot: cache.length - 1,
+    });
+    this.#ahead.begin(decoder.firstTokenList(rows), cache.length, cache.length + count);
   }
 
   /** Tokens and their text until an end token, a stop string or the last position; `kept` collects the tokens. */

@@ -2,6 +2,7 @@
 
 import { basename } from "node:path";
 import type { ModelSettings, Observer } from "../protocol.ts";
+import { type CachePlan, planCache } from "./cache/cachePlan.ts";
 import { KvCache } from "./cache/kvCache.ts";
 import { cacheTypeOf } from "./cache/types.ts";
 import { UserError } from "./errors.ts";
@@ -14,6 +15,7 @@ import { uploadWeights } from "./model/decoderWeights.ts";
 import { type ModelWeights, openModel } from "./model/loadWeights.ts";
 import { availableMemory, estimateMemory, requireMemory } from "./model/memoryEstimate.ts";
 import { ropeScalingOf } from "./model/rope/index.ts";
+import type { RopeFrequencies } from "./model/rope/scaling.ts";
 import { ProgressMeter } from "./progress.ts";
 import { createTokenizer } from "./tokenizer/createTokenizer.ts";
 
@@ -48,17 +50,19 @@ async function build(
   const { config } = file;
   const metadata = file.file.metadata.values;
   const tokenizer = createTokenizer(metadata);
-  const { contextLength, ropes } = planPositions(config, settings);
   checkShape(config);
+  const chunkLength = settings.chunkLength ?? defaultChunkLength(gpu);
+  const plan = planCache(settings, config, chunkLength);
+  const { contextLength, maxSlots, ropes } = planPositions(config, settings, plan);
   const cacheShape = {
     numLayers: config.numLayers,
     numKvHeads: config.numKvHeads,
     headDim: config.headDim,
     typeK: cacheTypeOf(settings.cacheTypeK, config.headDim),
     typeV: cacheTypeOf(settings.cacheTypeV, config.headDim),
-    maxSlots: contextLength,
+    maxSlots,
+    ...(plan && { plan }),
   };
-  const chunkLength = settings.chunkLength ?? defaultChunkLength(gpu);
   // The cache grows with what is read: no more than the first chunk has to fit from the beginning.
   const firstChunk = { contextLength: Math.min(chunkLength, contextLength), bytesPerValue: 4 };
   requireMemory(
@@ -98,7 +102,11 @@ async function build(
 }
 
 /** The context length and every layer's frequencies, from the file and the settings. */
-function planPositions(config: DecoderConfig, settings: ModelSettings) {
+function planPositions(
+  config: DecoderConfig,
+  settings: ModelSettings,
+  plan: CachePlan | undefined,
+): { contextLength: number; maxSlots: number; ropes: RopeFrequencies[] } {
   const { ropeScaling, ropeFactor, contextLength: wanted } = settings;
   const trained = config.trainedContextLength;
   const [globalLayer = config.layers[0]] = config.layers.filter((layer) => !layer.slidingWindow);
@@ -108,13 +116,19 @@ function planPositions(config: DecoderConfig, settings: ModelSettings) {
     trained,
     ropeFactor,
   );
-  const contextLength = wanted ?? Math.min(longest, DEFAULT_CONTEXT_LENGTH);
+  const usual = Math.min(longest, DEFAULT_CONTEXT_LENGTH);
+  const contextLength = wanted ?? usual;
+  // Positions within the cache do not grow with the text, so that it may be longer than any context.
+  const maxSlots = plan?.scheme.movesKeys
+    ? Math.max(plan.budget + plan.interval, usual)
+    : contextLength;
   const ropes = config.layers.map(({ rope, slidingWindow }) => {
     // Layers with a window never see long distances: their scaling stays the file's.
     const scaling = ropeScalingOf(slidingWindow ? "auto" : ropeScaling, rope);
-    return scaling.frequencies(rope, { contextLength, ...(ropeFactor && { factor: ropeFactor }) });
+    const request = { contextLength: maxSlots, ...(ropeFactor && { factor: ropeFactor }) };
+    return scaling.frequencies(rope, request);
   });
-  return { contextLength, ropes };
+  return { contextLength, maxSlots, ropes };
 }
 
 /** Sizes that the kernels' vec4 loads need. */

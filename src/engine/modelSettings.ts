@@ -1,6 +1,8 @@
 // Picks the settings of a model out of an operation's parameters, and refuses those that this version lacks.
 
 import type { ModelSettings } from "../protocol.ts";
+import { cachePolicies } from "./cache/policies/index.ts";
+import { positionSchemes } from "./cache/positionSchemes.ts";
 import { cacheTypes } from "./cache/types.ts";
 import { UserError } from "./errors.ts";
 import { ropeScalings } from "./model/rope/index.ts";
@@ -13,15 +15,16 @@ export const settingChoices = {
   adapter: "any",
   cacheTypeK: Object.keys(cacheTypes),
   cacheTypeV: Object.keys(cacheTypes),
-  cachePolicy: ["full"],
-  cacheBudget: undefined,
-  cacheSinks: undefined,
-  cacheRecent: undefined,
+  cachePolicy: Object.keys(cachePolicies),
+  cacheBudget: "any",
+  cacheSinks: "any",
+  cacheRecent: "any",
+  cacheQueryStride: "any",
   cacheRecall: undefined,
   cacheDir: undefined,
   ropeScaling: ["auto", ...Object.keys(ropeScalings)],
   ropeFactor: "any",
-  positionScheme: ["original"],
+  positionScheme: Object.keys(positionSchemes),
   prefillSparsity: ["dense"],
 } as const satisfies Record<keyof ModelSettings, "any" | readonly string[] | undefined>;
 

@@ -43,24 +43,48 @@ export class Prefill {
   async run(tokens: readonly number[], first: number, options: PrefillOptions): Promise<number> {
     const { gpu, decoder, cache } = this.#model;
     const { onPrefill, signal, onChunk } = options;
+    const { eviction } = decoder;
     let chunk = 0;
     for (let start = first; start < tokens.length; start += chunk) {
       throwIfStopped(signal);
-      chunk = Math.min(this.#chunkLength(), tokens.length - start);
+      // Evictions come at fixed places, whatever the speed: what is kept does not depend on it.
+      const interval = eviction?.plan.interval ?? Number.POSITIVE_INFINITY;
+      const sinceEviction = (start - first) % interval;
+      const untilEviction = Math.min(interval - sinceEviction, tokens.length - start);
+      chunk = Math.min(this.#chunkLength(), untilEviction);
+      const { length } = cache;
+      const left = untilEviction - chunk;
+      const sample = eviction?.sample(chunk, { since: sinceEviction, left, length });
       const ids = tokens.slice(start, start + chunk);
       gpu.buffers.write(decoder.activations.tokens, 0, Uint32Array.from(ids));
       writeStep(gpu, decoder.chunkStep, {
         numTokens: chunk,
-        firstPosition: start,
-        firstSlot: start,
+        firstPosition: cache.nextPosition,
+        firstSlot: length,
       });
-      await this.#pacer.run(decoder.prefillLists(chunk, start + chunk), chunk, signal);
+      if (sample !== undefined) eviction?.writeSample(sample);
+      await this.#pacer.run(decoder.prefillLists(chunk, length + chunk, sample), chunk, signal);
       cache.append(ids);
       await onChunk?.(start, chunk);
+      if (left === 0) this.#evict();
       onPrefill?.(start + chunk, tokens.length);
     }
     await this.#pacer.drain(signal);
     return chunk;
+  }
+
+  /** Bring a bounded cache down to its budget. */
+  #evict(): void {
+    const { gpu, decoder, cache } = this.#model;
+    const { eviction } = decoder;
+    if (eviction === undefined || cache.length <= eviction.plan.budget) return;
+    eviction.write(cache);
+    for (const commands of decoder.evictionLists()) {
+      const encoder = gpu.device.createCommandEncoder();
+      commands.encode(encoder);
+      gpu.device.queue.submit([encoder.finish()]);
+    }
+    cache.evicted(eviction.plan.budget);
   }
 
   #chunkLength(): number {

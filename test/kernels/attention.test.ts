@@ -14,6 +14,7 @@ import {
 } from "../../src/engine/model/operations/attention.ts";
 import { qkvSize } from "../../src/engine/model/operations/rope.ts";
 import { createStepBuffer, writeStep } from "../../src/engine/model/step.ts";
+import { throughCache } from "../reference/cacheTypes.ts";
 import { attention as referenceAttention } from "../reference/operations.ts";
 import { assertClose } from "../support/close.ts";
 import { readFloats, run, uploadFloats, useGpu } from "../support/gpu.ts";
@@ -26,7 +27,9 @@ interface Case {
   readonly before: number;
   readonly tokens: number;
   readonly window?: number;
+  /** Of keys, and of values unless another is given. */
   readonly type?: CacheTypeId;
+  readonly valueType?: CacheTypeId;
   /** Multiplies the queries: large scores need the safe softmax. */
   readonly sharpness?: number;
 }
@@ -43,6 +46,9 @@ const cases: Case[] = [
   { headDim: 96, groupSize: 3, before: 15, tokens: 17 },
   { headDim: 128, groupSize: 8, before: 700, tokens: 2, type: "f16" },
   { headDim: 256, groupSize: 4, before: 8, tokens: 9, type: "f16" },
+  { headDim: 32, groupSize: 1, before: 0, tokens: 33, type: "q8_0" },
+  { headDim: 64, groupSize: 2, before: 300, tokens: 35, type: "q4_0" },
+  { headDim: 64, groupSize: 4, before: 20, tokens: 20, type: "q8_0", valueType: "q4_0" },
 ];
 
 describe("attention", function () {
@@ -84,21 +90,23 @@ function describeCase({
   headDim,
   window,
   type,
+  valueType,
   sharpness,
 }: Case): string {
   return [
     `${tokens} after ${before}, group of ${groupSize}, head of ${headDim}`,
     window ? `window ${window}` : "",
     type ?? "f32",
+    valueType ? `values in ${valueType}` : "",
     sharpness ? "large scores" : "",
   ]
     .filter((word) => word !== "")
     .join(", ");
 }
 
-function toleranceOf({ type, sharpness }: Case): number {
+function toleranceOf({ type, valueType, sharpness }: Case): number {
   if (sharpness !== undefined) return 2e-3;
-  return type === "f16" ? 1e-3 : 2e-5;
+  return type === "f16" || valueType === "f16" ? 1e-3 : 2e-5;
 }
 
 /** A cache of `before` random tokens, and `tokens` more in a pass that was stored. */
@@ -106,15 +114,16 @@ async function setUp(
   gpu: Gpu,
   test: Case,
 ): Promise<{ attention: Attention; buffers: AttentionBuffers; expected: Float32Array }> {
-  const { headDim, groupSize, before, tokens, window = 0, type = "f32", sharpness = 1 } = test;
+  const { headDim, groupSize, before, tokens, window = 0, sharpness = 1 } = test;
+  const { type: keyType = "f32", valueType = keyType } = test;
   const shape: AttentionShape = {
     numHeads: groupSize * NUM_KV_HEADS,
     numKvHeads: NUM_KV_HEADS,
     headDim,
     scale: 1 / Math.sqrt(headDim),
     window,
-    keyType: type,
-    valueType: type,
+    keyType,
+    valueType,
   };
   const length = before + tokens;
   const capacity = length + 5;
@@ -126,14 +135,14 @@ async function setUp(
 
   const attention = await createAttention(gpu, shape);
   const partial = attention.partialBytes(length);
-  const cacheBytes = NUM_KV_HEADS * capacity * rowBytes(type, headDim);
   const allocate = (bytes: number): GPUBuffer => gpu.buffers.allocate({ purpose: "cache", bytes });
   // Slots behind the end are never empty in real use: NaN there must not reach the output.
-  const garbage = new Uint32Array(cacheBytes / 4).fill(0x7fc07fc0);
+  const garbage = (type: CacheTypeId): Uint32Array =>
+    new Uint32Array((NUM_KV_HEADS * capacity * rowBytes(type, headDim)) / 4).fill(0x7fc07fc0);
   const common = {
     cache: {
-      keys: gpu.buffers.upload("cache", garbage),
-      values: gpu.buffers.upload("cache", garbage),
+      keys: gpu.buffers.upload("cache", garbage(keyType)),
+      values: gpu.buffers.upload("cache", garbage(valueType)),
       capacity: gpu.buffers.upload("parameters", Uint32Array.of(capacity), {
         usage: BufferUsage.UNIFORM | BufferUsage.COPY_DST,
       }),
@@ -170,10 +179,10 @@ function expectedOutput(
       { length: length * headDim },
       (_, i) => qkv[Math.floor(i / headDim) * rowSize + head * headDim + (i % headDim)] ?? 0,
     );
-  const join = (first: number): Float32Array => {
+  const join = (first: number, type: CacheTypeId): Float32Array => {
     const joined = new Float32Array(numKvHeads * length * headDim);
     for (let head = 0; head < numKvHeads; head++)
-      joined.set(headRows(first + head), head * length * headDim);
+      joined.set(throughCache(type, headRows(first + head)), head * length * headDim);
     return joined;
   };
   const queries = new Float32Array(tokens * numHeads * headDim);
@@ -181,6 +190,7 @@ function expectedOutput(
     const row = (length - tokens + token) * rowSize;
     queries.set(qkv.subarray(row, row + numHeads * headDim), token * numHeads * headDim);
   }
-  const [keys, values] = [join(numHeads), join(numHeads + numKvHeads)];
+  const keys = join(numHeads, shape.keyType);
+  const values = join(numHeads + numKvHeads, shape.valueType);
   return referenceAttention({ ...shape, queries, keys, values, length });
 }

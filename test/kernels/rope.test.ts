@@ -29,7 +29,9 @@ describeOnGpu("rope", (gpu) => {
             { length: ropeDim / 2 },
             (_, pair) => 10_000 ** ((-2 * pair) / ropeDim),
           );
-          const shape = { ...heads, ropeDim, pairing, attentionFactor, hasQkNorm, epsilon: 1e-6 };
+          const norm = { hasQkNorm, epsilon: 1e-6 };
+          const rotation = { ropeDim, pairing, attentionFactor, rotatesKeys: true };
+          const shape = { ...heads, ...rotation, ...norm };
           const rope = await createRope(gpu(), shape);
           const buffers = {
             frequencies: gpu().buffers.upload("parameters", packFrequencies(invFreq)),

@@ -1,6 +1,9 @@
 // Every kernel the engine can link, with the parts and constants it links it with. The compile test loops over them;
 // a kernel file that no entry names fails that test.
 
+import { evictionSources } from "../../src/engine/cache/evictionKernels.ts";
+import { cachePolicies } from "../../src/engine/cache/policies/index.ts";
+import type { CachePolicy } from "../../src/engine/cache/policies/policy.ts";
 import { type CacheTypeId, cacheTypes } from "../../src/engine/cache/types.ts";
 import type { Capabilities } from "../../src/engine/gpu/capabilities.ts";
 import type { KernelSource } from "../../src/engine/gpu/linkKernel.ts";
@@ -10,6 +13,7 @@ import { linearSources } from "../../src/engine/model/operations/linearKernels.t
 import { nllSource } from "../../src/engine/model/operations/nll.ts";
 import { rmsNormSource } from "../../src/engine/model/operations/rmsNorm.ts";
 import { ropeSource } from "../../src/engine/model/operations/rope.ts";
+import { rotateKeysSource } from "../../src/engine/model/operations/rotateKeys.ts";
 import { sampleSource } from "../../src/engine/model/operations/sampler.ts";
 import { type WeightFormatId, weightFormats } from "../../src/engine/model/weightFormats/index.ts";
 
@@ -39,17 +43,24 @@ const ropes: KernelVariants = (capabilities) =>
           attentionFactor: 1,
           hasQkNorm,
           epsilon,
+          rotatesKeys: headDim !== 64,
         }),
       ),
     ),
   );
 
+/** Cache types whose blocks divide the head dimension. */
+function fittingTypes(headDim: number): CacheTypeId[] {
+  return cacheTypeIds.filter((id) => headDim % cacheTypes[id].blockSize === 0);
+}
+
 const attentions: KernelVariants = (capabilities) =>
   headDims.flatMap((headDim) =>
-    cacheTypeIds.flatMap((keyType) =>
-      cacheTypeIds.flatMap((valueType) =>
-        [1, 3, 8].flatMap((groupSize) =>
-          [0, 512].flatMap((window) =>
+    fittingTypes(headDim).flatMap((keyType) =>
+      fittingTypes(headDim).flatMap((valueType) =>
+        // Mixed types meet in a kernel only through its two parts: one shape shows that they do.
+        (keyType === valueType ? [1, 3, 8] : [3]).flatMap((groupSize) =>
+          (keyType === valueType ? [0, 512] : [0]).flatMap((window) =>
             attentionAdapters(capabilities).flatMap((adapter) =>
               attentionSources(adapter, {
                 numHeads: 2 * groupSize,
@@ -107,6 +118,33 @@ const heads: KernelVariants = (capabilities) =>
     nllSource(capabilities, vocabSize),
   ]);
 
+/** Scoring, selecting and gathering for every policy. */
+const evictions: KernelVariants = (capabilities) =>
+  headDims.flatMap((headDim) =>
+    fittingTypes(headDim).flatMap((type) => {
+      const heads = { numHeads: 6, numKvHeads: 2, headDim };
+      const shape = { ...heads, scale: 1, window: 0, keyType: type, valueType: type };
+      const policies: CachePolicy[] = Object.values(cachePolicies);
+      return [
+        ...attentionAdapters(capabilities).flatMap((adapter) =>
+          Object.values(evictionSources(adapter, shape)),
+        ),
+        ...policies.flatMap(
+          (policy) => policy.scoreKernels?.(shape).map(({ source }) => source) ?? [],
+        ),
+        ...(["interleaved", "half"] as const).map((pairing) =>
+          rotateKeysSource({
+            ...heads,
+            ropeDim: headDim,
+            pairing,
+            attentionFactor: 1,
+            keyType: type,
+          }),
+        ),
+      ];
+    }),
+  );
+
 export const kernelVariants: readonly KernelVariants[] = [
   heads,
   embeds,
@@ -114,4 +152,5 @@ export const kernelVariants: readonly KernelVariants[] = [
   rmsNorms,
   ropes,
   attentions,
+  evictions,
 ];

@@ -1,11 +1,14 @@
-// Keys and values of the tokens read so far, one pair of buffers a layer: [numKvHeads, capacity, headDim].
-// The cache knows which token each slot holds, so that a later prompt reuses the prefix it shares.
+// Keys and values of the tokens read so far, one pair of buffers a layer: [numKvHeads, capacity, headDim]. The cache knows
+// which tokens it stands for, so that a later prompt reuses what it shares. Under a bounded policy slots are fewer than
+// tokens; all heads of all layers hold the same number.
 
 import type { CacheStats } from "../../protocol.ts";
 import { UserError } from "../errors.ts";
 import { BufferUsage } from "../gpu/bufferUsage.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { CacheBuffers } from "../model/operations/attention.ts";
+import type { Position } from "../model/step.ts";
+import type { CachePlan } from "./cachePlan.ts";
 import { type CacheTypeId, rowBytes } from "./types.ts";
 
 export interface KvCacheShape {
@@ -14,8 +17,23 @@ export interface KvCacheShape {
   readonly headDim: number;
   readonly typeK: CacheTypeId;
   readonly typeV: CacheTypeId;
-  /** Slots it may grow to: the context length. */
+  /** Slots it may grow to: the context length, or what a bounded policy needs. */
   readonly maxSlots: number;
+  /** Absent: every token stays. */
+  readonly plan?: CachePlan;
+}
+
+/** What a layer holds for each slot; those behind `values` only where the plan needs them. */
+type Plane = "keys" | "values" | "unrotatedKeys" | "positions" | "attentionSums";
+
+/** One layer's cache. */
+export interface LayerCache extends CacheBuffers {
+  /** Keys before RoPE, where positions move; `keys` are those turned by their slots. */
+  readonly unrotatedKeys?: GPUBuffer;
+  /** Tokens that the slots moved by evictions hold [numKvHeads, capacity]. */
+  readonly positions?: GPUBuffer;
+  /** Attention recorded for the policy [numKvHeads, capacity]. */
+  readonly attentionSums?: GPUBuffer;
 }
 
 // Growing copies the whole cache: in steps of half its size it happens a few times a document.
@@ -26,14 +44,19 @@ export class KvCache {
   readonly shape: KvCacheShape;
   readonly #gpu: Gpu;
   readonly #capacityBuffer: GPUBuffer;
-  #layers: readonly CacheBuffers[] = [];
+  /** Bytes of a slot of one head. */
+  readonly #planes: ReadonlyMap<Plane, number>;
+  #layers: readonly LayerCache[] = [];
   #capacity = 0;
   #tokens: number[] = [];
-  #tokensRead = 0;
+  #length = 0;
+  #knownSlots = 0;
+  #knownTokens = 0;
 
   constructor(gpu: Gpu, shape: KvCacheShape) {
     this.#gpu = gpu;
     this.shape = shape;
+    this.#planes = new Map(planesOf(shape));
     this.#capacityBuffer = gpu.buffers.allocate({
       purpose: "parameters",
       bytes: 4,
@@ -44,12 +67,41 @@ export class KvCache {
 
   /** Slots that hold a token. */
   get length(): number {
+    return this.#length;
+  }
+
+  /** Tokens the cache stands for, evicted ones included. */
+  get tokensRead(): number {
     return this.#tokens.length;
   }
 
+  /** Slots that buffers exist for. */
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  /** Slots whose tokens are listed in `positions`, and the tokens read when they were. */
+  get known(): { readonly slots: number; readonly tokens: number } {
+    return { slots: this.#knownSlots, tokens: this.#knownTokens };
+  }
+
   /** Buffers of each layer; other ones after `reserve` returned true. */
-  get layers(): readonly CacheBuffers[] {
+  get layers(): readonly LayerCache[] {
     return this.#layers;
+  }
+
+  /** Slots needed to read `tokens` more and then `generated` without an eviction. */
+  slotsFor(tokens: number, generated: number): number {
+    const { plan } = this.shape;
+    const all = this.#length + tokens;
+    if (plan === undefined) return all + generated;
+    return Math.min(all, Math.max(this.#length, plan.budget) + plan.interval) + generated;
+  }
+
+  /** Position of the next slot's token. */
+  get nextPosition(): Position {
+    const scheme = this.shape.plan?.scheme;
+    return scheme?.position(this.tokensRead, this.#length) ?? this.#length;
   }
 
   /**
@@ -67,99 +119,141 @@ export class KvCache {
   /** Note that the next slots hold these tokens; the kernels store them. */
   append(tokens: readonly number[]): void {
     for (const token of tokens) this.#tokens.push(token);
-    this.#tokensRead += tokens.length;
+    this.#length += tokens.length;
   }
 
-  /** Forget every slot from `length` on. What was stored there is overwritten later. */
-  truncate(length: number): void {
-    this.#tokens.length = Math.min(length, this.#tokens.length);
+  /** Note that an eviction left `slots` slots. */
+  evicted(slots: number): void {
+    this.#length = slots;
+    this.#knownSlots = slots;
+    this.#knownTokens = this.#tokens.length;
   }
 
-  /** Begin anew: nothing held, nothing read. */
+  /**
+   * Go back to what `prompt` begins with; returns the index of its first token that must be read. Its last token is read
+   * in any case, for its logits. What was evicted does not come back: a bounded cache goes on or begins anew.
+   */
+  resume(prompt: readonly number[]): number {
+    const shared = Math.min(this.#sharedPrefix(prompt), prompt.length - 1);
+    const goesOn = this.shape.plan === undefined || shared === this.#tokens.length;
+    this.#truncate(goesOn ? shared : 0);
+    return this.#tokens.length;
+  }
+
   clear(): void {
-    this.#tokens = [];
-    this.#tokensRead = 0;
+    this.#truncate(0);
   }
 
-  /** How many of `tokens` the cache holds already, from the first on. */
-  sharedPrefix(tokens: readonly number[]): number {
+  stats(): CacheStats {
+    const { numLayers, numKvHeads, typeK, typeV, plan } = this.shape;
+    const read = this.tokensRead;
+    const bytes = [...this.#planes].map(([plane, perSlot]): [string, number] => [
+      plane,
+      perSlot * numKvHeads * numLayers,
+    ]);
+    const perToken = bytes.reduce((sum, [, perSlot]) => sum + perSlot, 0);
+    const kept = Array.from({ length: numLayers }, () =>
+      new Array<number>(numKvHeads).fill(this.#length),
+    );
+    return {
+      policy: plan?.policyId ?? "full",
+      positionScheme: plan?.schemeId ?? "original",
+      ...(plan && { budget: plan.budget, sinks: plan.sinks, recent: plan.recent }),
+      ...(plan?.policy.records?.queries === "all" && { queryStride: plan.queryStride }),
+      typeK,
+      typeV,
+      tokensRead: read,
+      tokensKept: this.#length,
+      tokensEvicted: read - this.#length,
+      tokensKeptPerHead: kept,
+      compressionRatio: read === 0 ? 0 : 1 - this.#length / read,
+      bytes: perToken * this.#capacity,
+      bytesByPurpose: Object.fromEntries(
+        bytes.map(([plane, perSlot]) => [plane, perSlot * this.#capacity]),
+      ),
+      bytesPerToken: perToken,
+    };
+  }
+
+  dispose(): void {
+    for (const layer of this.#layers) this.#release(layer);
+    this.#gpu.buffers.release(this.#capacityBuffer);
+  }
+
+  #sharedPrefix(tokens: readonly number[]): number {
     let shared = 0;
     while (shared < this.#tokens.length && this.#tokens[shared] === tokens[shared]) shared++;
     return shared;
   }
 
-  stats(): CacheStats {
-    const { numLayers, typeK, typeV } = this.shape;
-    return {
-      policy: "full",
-      typeK,
-      typeV,
-      tokensRead: this.#tokensRead,
-      tokensKept: this.length,
-      bytes: this.#layerBytes(this.#capacity).reduce((sum, bytes) => sum + bytes, 0) * numLayers,
-      bytesPerToken: this.#layerBytes(1).reduce((sum, bytes) => sum + bytes, 0) * numLayers,
-    };
-  }
-
-  dispose(): void {
-    for (const { keys, values } of this.#layers) {
-      this.#gpu.buffers.release(keys);
-      this.#gpu.buffers.release(values);
-    }
-    this.#gpu.buffers.release(this.#capacityBuffer);
-  }
-
-  /** Bytes of one layer's keys and values. */
-  #layerBytes(slots: number): [keys: number, values: number] {
-    const { numKvHeads, headDim, typeK, typeV } = this.shape;
-    const rows = numKvHeads * slots;
-    return [rows * rowBytes(typeK, headDim), rows * rowBytes(typeV, headDim)];
+  /** Forget every token from `tokens` on; where tokens were evicted, all or none. */
+  #truncate(tokens: number): void {
+    this.#length -= this.#tokens.length - tokens;
+    this.#tokens.length = tokens;
+    if (tokens > 0) return;
+    this.#length = 0;
+    this.#knownSlots = 0;
+    this.#knownTokens = 0;
   }
 
   #grow(capacity: number): void {
-    const [keyBytes, valueBytes] = this.#layerBytes(capacity);
+    const { numKvHeads, numLayers } = this.shape;
     const limit = this.#gpu.device.limits.maxStorageBufferBindingSize;
-    if (Math.max(keyBytes, valueBytes) > limit) {
-      const [perSlot] = this.#layerBytes(1);
+    const perSlot = numKvHeads * Math.max(...this.#planes.values());
+    if (perSlot * capacity > limit) {
       throw new UserError(
         `A cache of ${capacity} tokens does not fit in one binding of this adapter: set the context length to ${Math.floor(limit / perSlot)} or less.`,
       );
     }
-    const { buffers, device } = this.#gpu;
-    const allocate = (bytes: number): GPUBuffer => buffers.allocate({ purpose: "cache", bytes });
-    this.#layers = Array.from({ length: this.shape.numLayers }, (_, layer) => {
-      const keys = allocate(keyBytes);
-      const values = allocate(valueBytes);
-      const old = this.#layers[layer];
+    const { buffers } = this.#gpu;
+    this.#layers = Array.from({ length: numLayers }, (_, index) => {
+      const planes = [...this.#planes].map(([plane, rowBytes]): [Plane, GPUBuffer] => [
+        plane,
+        buffers.allocate({ purpose: "cache", bytes: numKvHeads * capacity * rowBytes }),
+      ]);
+      // Every layer has keys and values, see planesOf.
+      const layer = { ...Object.fromEntries(planes), capacity: this.#capacityBuffer } as LayerCache;
+      const old = this.#layers[index];
       if (old !== undefined) {
-        const encoder = device.createCommandEncoder();
-        this.#copyHeads(encoder, { source: old.keys, target: keys, capacity, which: 0 });
-        this.#copyHeads(encoder, { source: old.values, target: values, capacity, which: 1 });
-        device.queue.submit([encoder.finish()]);
+        this.#copyHeads(old, layer, capacity);
         // Freed once the copy has run; so the old and the new cache exist together one layer at a time.
-        buffers.release(old.keys);
-        buffers.release(old.values);
+        this.#release(old);
       }
-      return { keys, values, capacity: this.#capacityBuffer };
+      return layer;
     });
     this.#capacity = capacity;
     buffers.write(this.#capacityBuffer, 0, Uint32Array.of(capacity));
   }
 
-  #copyHeads(
-    encoder: GPUCommandEncoder,
-    {
-      source,
-      target,
-      capacity,
-      which,
-    }: { source: GPUBuffer; target: GPUBuffer; capacity: number; which: 0 | 1 },
-  ): void {
-    const { numKvHeads } = this.shape;
-    const oldBytes = this.#layerBytes(this.#capacity)[which] / numKvHeads;
-    const newBytes = this.#layerBytes(capacity)[which] / numKvHeads;
-    for (let head = 0; head < numKvHeads; head++) {
-      encoder.copyBufferToBuffer(source, head * oldBytes, target, head * newBytes, oldBytes);
+  #copyHeads(source: LayerCache, target: LayerCache, capacity: number): void {
+    const { device } = this.#gpu;
+    const encoder = device.createCommandEncoder();
+    for (const [plane, rowBytes] of this.#planes) {
+      const [from, to] = [source[plane], target[plane]];
+      if (!from || !to) throw new Error(`a layer of the cache has no ${plane}`);
+      const [oldBytes, newBytes] = [rowBytes * this.#capacity, rowBytes * capacity];
+      for (let head = 0; head < this.shape.numKvHeads; head++)
+        encoder.copyBufferToBuffer(from, head * oldBytes, to, head * newBytes, oldBytes);
+    }
+    device.queue.submit([encoder.finish()]);
+  }
+
+  #release(layer: LayerCache): void {
+    for (const plane of this.#planes.keys()) {
+      const buffer = layer[plane];
+      if (buffer !== undefined) this.#gpu.buffers.release(buffer);
     }
   }
+}
+
+function planesOf({ typeK, typeV, headDim, plan }: KvCacheShape): [Plane, number][] {
+  const planes: [Plane, number][] = [
+    ["keys", rowBytes(typeK, headDim)],
+    ["values", rowBytes(typeV, headDim)],
+  ];
+  if (plan === undefined) return planes;
+  if (plan.scheme.movesKeys) planes.push(["unrotatedKeys", rowBytes(typeK, headDim)]);
+  planes.push(["positions", 4]);
+  if (plan.policy.records !== undefined) planes.push(["attentionSums", 4]);
+  return planes;
 }

@@ -13,6 +13,8 @@ export interface CacheType {
 export const cacheTypes = {
   f32: { part: "cache/f32.wgsl", blockSize: 4, blockBytes: 16 },
   f16: { part: "cache/f16.wgsl", blockSize: 4, blockBytes: 8 },
+  q8_0: { part: "cache/q8_0.wgsl", blockSize: 32, blockBytes: 36 },
+  q4_0: { part: "cache/q4_0.wgsl", blockSize: 32, blockBytes: 20 },
 } as const satisfies Record<string, CacheType>;
 
 export type CacheTypeId = keyof typeof cacheTypes;
@@ -25,7 +27,7 @@ export function cacheTypeOf(setting: string | undefined, headDim: number): Cache
   const id = Object.keys(cacheTypes).find((known) => known === (setting ?? "f16"));
   if (id === undefined) {
     throw new UserError(
-      `There is no cache type "${setting}": choose ${Object.keys(cacheTypes).join(" or ")}.`,
+      `There is no cache type "${setting}": choose ${alternatives(Object.keys(cacheTypes))}.`,
     );
   }
   const type = id as CacheTypeId; // a key of the registry, found there
@@ -42,4 +44,8 @@ export function cacheTypeOf(setting: string | undefined, headDim: number): Cache
 export function rowBytes(type: CacheTypeId, headDim: number): number {
   const { blockSize, blockBytes } = cacheTypes[type];
   return (headDim / blockSize) * blockBytes;
+}
+
+function alternatives(ids: readonly string[]): string {
+  return `${ids.slice(0, -1).join(", ")} or ${ids.at(-1)}`;
 }

@@ -1,5 +1,6 @@
 // The forward pass: embed, layers, logits. It builds command lists; who submits them, and when, is decided elsewhere.
 
+import { createEviction, type Eviction, type QuerySample } from "../cache/eviction.ts";
 import type { KvCache } from "../cache/kvCache.ts";
 import { CommandList } from "../gpu/commandList.ts";
 import type { Gpu } from "../gpu/device.ts";
@@ -11,9 +12,10 @@ import { createEmbed, type Embed } from "./operations/embed.ts";
 import { createNll, type Nll } from "./operations/nll.ts";
 import { createRmsNorm, type RmsNorm } from "./operations/rmsNorm.ts";
 import { createRope, packFrequencies, type Rope } from "./operations/rope.ts";
+import { createRotateKeys, type RotateKeys } from "./operations/rotateKeys.ts";
 import { createSampler, type Sampler } from "./operations/sampler.ts";
 import type { RopeFrequencies } from "./rope/scaling.ts";
-import { createStepBuffer } from "./step.ts";
+import { createStepBuffer, writeStep } from "./step.ts";
 
 export interface DecoderOptions {
   readonly chunkLength: number;
@@ -25,6 +27,8 @@ interface LayerOperations {
   readonly rope: Rope;
   readonly frequencies: GPUBuffer;
   readonly attention: Attention;
+  /** Where keys are cached before RoPE. */
+  readonly rotateKeys?: RotateKeys;
 }
 
 interface Operations {
@@ -34,6 +38,8 @@ interface Operations {
   readonly layers: readonly LayerOperations[];
   readonly nll: Nll;
   readonly sampler: Sampler;
+  /** Where the cache is bounded. */
+  readonly eviction?: Eviction | undefined;
 }
 
 /** What tells one pass from another when its commands are built. */
@@ -44,6 +50,8 @@ interface Pass {
   readonly step: GPUBuffer;
   /** Most slots its attention sees. */
   readonly cacheLength: number;
+  /** Queries whose attention is recorded. */
+  readonly sample?: QuerySample | undefined;
 }
 
 export class Decoder {
@@ -54,6 +62,10 @@ export class Decoder {
   readonly chunkStep: GPUBuffer;
   readonly decodeStep: GPUBuffer;
   readonly outputStep: GPUBuffer;
+  /** Keeps a bounded cache within its budget. */
+  readonly eviction: Eviction | undefined;
+  /** The slots an eviction leaves. */
+  readonly #keptStep: GPUBuffer;
   readonly #gpu: Gpu;
   readonly #weights: DecoderWeights;
   readonly #cache: KvCache;
@@ -77,6 +89,8 @@ export class Decoder {
     this.chunkStep = createStepBuffer(gpu);
     this.decodeStep = createStepBuffer(gpu);
     this.outputStep = createStepBuffer(gpu);
+    this.#keptStep = createStepBuffer(gpu);
+    this.eviction = operations.eviction;
     this.#partial = this.#allocatePartial();
   }
 
@@ -86,16 +100,33 @@ export class Decoder {
     this.#decodeLists.clear();
     this.#releasePartial();
     this.#partial = this.#allocatePartial();
+    this.eviction?.reserve(this.#cache.capacity);
     await this.#gpu.kernels.forgetBindings();
   }
 
   /** A chunk of `tokens` tokens in `activations.tokens`, one list a layer; the embedding belongs to the first. */
-  prefillLists(tokens: number, cacheLength: number): CommandList[] {
-    const pass = { tokens, ids: this.activations.tokens, step: this.chunkStep, cacheLength };
+  prefillLists(tokens: number, cacheLength: number, sample?: QuerySample): CommandList[] {
+    const ids = this.activations.tokens;
+    const pass = { tokens, ids, step: this.chunkStep, cacheLength, sample };
     return this.#weights.layers.map((weights, layer) => {
       const commands = new CommandList();
       if (layer === 0) this.#encodeEmbed(commands, pass);
       this.#encodeLayer(commands, { layer, weights }, pass);
+      return commands;
+    });
+  }
+
+  /** Bring the cache down to its budget, one list a layer; `eviction.write` comes first. */
+  evictionLists(): CommandList[] {
+    const { eviction } = this;
+    if (eviction === undefined) return [];
+    const { budget } = eviction.plan;
+    writeStep(this.#gpu, this.#keptStep, { numTokens: budget, firstPosition: 0, firstSlot: 0 });
+    return this.#cache.layers.map((cache, layer) => {
+      const commands = new CommandList();
+      eviction.encode(commands, cache, this.#cache.length);
+      const { rotateKeys, frequencies } = this.#layer(layer);
+      rotateKeys?.(commands, { cache, frequencies, step: this.#keptStep }, budget);
       return commands;
     });
   }
@@ -151,8 +182,9 @@ export class Decoder {
     releaseActivations(this.#gpu, this.activations);
     this.#releasePartial();
     this.sampler.dispose();
+    this.eviction?.dispose();
     const frequencies = this.#operations.layers.map((layer) => layer.frequencies);
-    const steps = [this.chunkStep, this.decodeStep, this.outputStep];
+    const steps = [this.chunkStep, this.decodeStep, this.outputStep, this.#keptStep];
     for (const buffer of [...frequencies, ...steps]) this.#gpu.buffers.release(buffer);
   }
 
@@ -191,18 +223,27 @@ export class Decoder {
   #encodeAttention(
     commands: CommandList,
     { layer, norms }: { layer: number; norms: GPUBuffer },
-    { tokens, step, cacheLength }: Pass,
+    { tokens, step, cacheLength, sample }: Pass,
   ): void {
-    const operations = this.#operations.layers[layer];
+    const { rope, frequencies, attention, rotateKeys } = this.#layer(layer);
     const cache = this.#cache.layers[layer];
-    if (!operations || !cache) throw new Error(`layer ${layer} has no cache: reserve comes first`);
-    const { rope, frequencies, attention } = operations;
+    if (!cache) throw new Error(`layer ${layer} has no cache: reserve comes first`);
     const { qkv, attended } = this.activations;
     rope(commands, { frequencies, norms, qkv, step }, tokens);
     const buffers: AttentionBuffers = { qkv, cache, output: attended, step, ...this.#partial };
-    attention.encodeStore(commands, buffers, tokens);
+    const stored = { ...cache, keys: cache.unrotatedKeys ?? cache.keys };
+    attention.encodeStore(commands, { ...buffers, cache: stored }, tokens);
+    rotateKeys?.(commands, { cache, frequencies, step }, tokens);
     if (tokens === 1) attention.encodeDecode(commands, buffers, cacheLength);
     else attention.encodePrefill(commands, buffers, tokens);
+    if (sample !== undefined)
+      this.eviction?.encodeRecord(commands, { qkv, cache, step }, { sample, length: cacheLength });
+  }
+
+  #layer(index: number): LayerOperations {
+    const operations = this.#operations.layers[index];
+    if (operations === undefined) throw new Error(`the model has no layer ${index}`);
+    return operations;
   }
 
   #encodeLogits(commands: CommandList, input: GPUBuffer, rows: number): void {
@@ -213,10 +254,10 @@ export class Decoder {
     this.#weights.output.encode(commands, buffers, rows);
   }
 
-  /** Room for the parts of a split decode, for every slot the cache may hold. */
+  /** Room for the parts of a split decode, for every slot the cache has. */
   #allocatePartial(): { partial: GPUBuffer; statistics: GPUBuffer } {
-    const { maxSlots } = this.#cache.shape;
-    const sizes = this.#operations.layers.map(({ attention }) => attention.partialBytes(maxSlots));
+    const { capacity } = this.#cache;
+    const sizes = this.#operations.layers.map(({ attention }) => attention.partialBytes(capacity));
     const allocate = (which: "partial" | "statistics"): GPUBuffer =>
       this.#gpu.buffers.allocate({
         purpose: "activations",
@@ -239,32 +280,39 @@ export async function createDecoder(
 ): Promise<Decoder> {
   const { config, weights, cache } = model;
   const { hiddenSize: size, rmsNormEpsilon: epsilon, vocabSize } = config;
+  const { plan, typeK: keyType, typeV: valueType } = cache.shape;
+  const movesKeys = plan?.scheme.movesKeys ?? false;
+  const attentionShape = {
+    numHeads: config.numHeads,
+    numKvHeads: config.numKvHeads,
+    headDim: config.headDim,
+    scale: config.attentionScale,
+    window: 0,
+    keyType,
+    valueType,
+  };
   const layers = config.layers.map(async (layer, index): Promise<LayerOperations> => {
     const frequencies = ropes[index];
     if (frequencies === undefined) throw new Error(`layer ${index} has no RoPE frequencies`);
-    const [rope, attention] = await Promise.all([
-      createRope(gpu, {
-        numHeads: config.numHeads,
-        numKvHeads: config.numKvHeads,
-        headDim: config.headDim,
-        ropeDim: layer.rope.dimension,
-        pairing: layer.rope.pairing,
-        attentionFactor: frequencies.attentionFactor,
-        hasQkNorm: config.hasQkNorm,
-        epsilon,
-      }),
-      createAttention(gpu, {
-        numHeads: config.numHeads,
-        numKvHeads: config.numKvHeads,
-        headDim: config.headDim,
-        scale: config.attentionScale,
-        window: layer.slidingWindow ?? 0,
-        keyType: cache.shape.typeK,
-        valueType: cache.shape.typeV,
-      }),
+    const ropeShape = {
+      numHeads: config.numHeads,
+      numKvHeads: config.numKvHeads,
+      headDim: config.headDim,
+      ropeDim: layer.rope.dimension,
+      pairing: layer.rope.pairing,
+      attentionFactor: frequencies.attentionFactor,
+      hasQkNorm: config.hasQkNorm,
+      epsilon,
+      rotatesKeys: !movesKeys,
+    };
+    const [rope, attention, rotateKeys] = await Promise.all([
+      createRope(gpu, ropeShape),
+      createAttention(gpu, { ...attentionShape, window: layer.slidingWindow ?? 0 }),
+      movesKeys ? createRotateKeys(gpu, { ...ropeShape, keyType }) : undefined,
     ]);
     const packed = packFrequencies(frequencies.invFreq);
-    return { rope, attention, frequencies: gpu.buffers.upload("parameters", packed) };
+    const uploaded = gpu.buffers.upload("parameters", packed);
+    return { rope, attention, frequencies: uploaded, ...(rotateKeys && { rotateKeys }) };
   });
   const operations = {
     embed: await createEmbed(gpu, weights.embedding, config.embeddingScale),
@@ -273,6 +321,7 @@ export async function createDecoder(
     layers: await Promise.all(layers),
     nll: await createNll(gpu, vocabSize),
     sampler: await createSampler(gpu, vocabSize),
+    eviction: plan && (await createEviction(gpu, plan, { shape: attentionShape, chunkLength })),
   };
   return new Decoder(gpu, model, operations, chunkLength);
 }

@@ -23,6 +23,8 @@ export interface RopeShape extends HeadShape {
   readonly attentionFactor: number;
   readonly hasQkNorm: boolean;
   readonly epsilon: number;
+  /** False: keys are normed and left for `createRotateKeys`. */
+  readonly rotatesKeys: boolean;
 }
 
 export interface RopeBuffers {
@@ -51,6 +53,7 @@ export function ropeSource(capabilities: Capabilities, shape: RopeShape): Kernel
       ATTENTION_FACTOR: float(shape.attentionFactor),
       HAS_QK_NORM: shape.hasQkNorm,
       EPSILON: float(shape.epsilon),
+      ROTATES_KEYS: shape.rotatesKeys,
     },
   };
 }

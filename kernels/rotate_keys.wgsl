@@ -1,0 +1,48 @@
+// Turns cached keys by the positions of their slots: in-cache positions, a key's rank among those its head keeps.
+// One invocation per block of the cache type.
+//   unrotated, keys [NUM_KV_HEADS, capacity, HEAD_DIM]   frequencies [ROPE_DIM / 2]
+//   grid: slots of the step * blocks of a row / WORKGROUP_SIZE, NUM_KV_HEADS
+#include "common/step.wgsl"
+#include "common/angle.wgsl"
+#include <key_cache> as key
+
+struct Capacity { slots: u32 }
+
+@group(0) @binding(0) var<storage, read> unrotated: array<key_Word>;
+@group(0) @binding(1) var<storage, read> frequencies: array<vec2<u32>>;
+@group(0) @binding(2) var<storage, read_write> keys: array<key_Word>;
+@group(0) @binding(3) var<uniform> step: Step;
+@group(0) @binding(4) var<uniform> capacity: Capacity;
+
+const PAIRS = ROPE_DIM / 2u;
+const BLOCKS = HEAD_DIM / 4u / key_BLOCK;
+
+fn value_at(row: u32, dimension: u32) -> f32 {
+  return key_load(&unrotated, row, dimension / 4u)[dimension % 4u];
+}
+
+fn rotated(row: u32, slot: u32, dimension: u32) -> f32 {
+  let value = value_at(row, dimension);
+  if (dimension >= ROPE_DIM) { return value; }
+  let pair = select(dimension % PAIRS, dimension / 2u, IS_INTERLEAVED);
+  let is_first = select(dimension < PAIRS, dimension % 2u == 0u, IS_INTERLEAVED);
+  let distance = select(PAIRS, 1u, IS_INTERLEAVED);
+  let other = value_at(row, select(dimension - distance, dimension + distance, is_first));
+  let angle = angle_of(slot, frequencies[pair]);
+  return ATTENTION_FACTOR * (value * cos(angle) + select(other, -other, is_first) * sin(angle));
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  if (id.x >= step.num_tokens * BLOCKS) { return; }
+  let slot = step.first_slot + id.x / BLOCKS;
+  let block = id.x % BLOCKS;
+  let row = id.y * capacity.slots + slot;
+  var packed: array<vec4<f32>, key_BLOCK>;
+  for (var i = 0u; i < key_BLOCK; i++) {
+    for (var c = 0u; c < 4u; c++) {
+      packed[i][c] = rotated(row, slot, (block * key_BLOCK + i) * 4u + c);
+    }
+  }
+  key_store(&keys, row, block, packed);
+}

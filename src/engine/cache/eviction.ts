@@ -1,0 +1,221 @@
+// Keeps a bounded cache within its budget, on the GPU: records the attention a policy looks at while chunks are read, and
+// between chunks scores, selects and gathers. Kept sets differ from head to head, their sizes do not.
+
+import { BufferUsage } from "../gpu/bufferUsage.ts";
+import type { CommandList } from "../gpu/commandList.ts";
+import type { Gpu } from "../gpu/device.ts";
+import type { Kernel } from "../gpu/kernel.ts";
+import type { AttentionShape } from "../model/operations/attention.ts";
+import type { CachePlan } from "./cachePlan.ts";
+import { evictionSources, GATHER_COLUMNS, RECORD_WORKGROUP } from "./evictionKernels.ts";
+import type { KvCache, LayerCache } from "./kvCache.ts";
+import type { ScoreBuffer, ScoreKernel } from "./policies/policy.ts";
+import { rowBytes } from "./types.ts";
+
+/** Which queries of a pass are recorded. */
+export interface QuerySample {
+  readonly first: number;
+  readonly stride: number;
+  readonly count: number;
+  /** Slots whose sums go on; those behind begin at 0. */
+  readonly summedSlots: number;
+}
+
+interface EvictionKernels {
+  readonly lse: Kernel;
+  readonly sums: Kernel;
+  readonly select: Kernel;
+  readonly gatherPositions: Kernel;
+  readonly gatherKeys: Kernel;
+  readonly gatherValues: Kernel;
+  readonly gatherSums: Kernel;
+  readonly scores: readonly { readonly kernel: Kernel; readonly of: ScoreKernel }[];
+}
+
+export class Eviction {
+  readonly plan: CachePlan;
+  readonly #gpu: Gpu;
+  readonly #shape: AttentionShape;
+  readonly #kernels: EvictionKernels;
+  readonly #sample: GPUBuffer;
+  readonly #parameters: GPUBuffer;
+  /** Scratch of one layer at a time. */
+  readonly #lse: GPUBuffer;
+  readonly #anchor: GPUBuffer;
+  readonly #kept: GPUBuffer;
+  #scores: GPUBuffer;
+  #summedSlots = 0;
+
+  constructor(
+    gpu: Gpu,
+    plan: CachePlan,
+    parts: { shape: AttentionShape; kernels: EvictionKernels; chunkLength: number },
+  ) {
+    this.#gpu = gpu;
+    this.plan = plan;
+    this.#shape = parts.shape;
+    this.#kernels = parts.kernels;
+    const { numHeads, numKvHeads, headDim } = parts.shape;
+    const usage = BufferUsage.UNIFORM | BufferUsage.COPY_DST;
+    const scratch = (words: number): GPUBuffer =>
+      gpu.buffers.allocate({ purpose: "activations", bytes: 4 * words });
+    this.#sample = gpu.buffers.allocate({ purpose: "parameters", bytes: 16, usage });
+    this.#parameters = gpu.buffers.allocate({ purpose: "parameters", bytes: 32, usage });
+    this.#lse = scratch(plan.policy.records === undefined ? 1 : parts.chunkLength * numHeads);
+    this.#anchor = scratch(numKvHeads * headDim);
+    this.#kept = scratch(numKvHeads * plan.budget);
+    this.#scores = scratch(1);
+  }
+
+  /** Make room for the scores of a cache of this capacity. */
+  reserve(capacity: number): void {
+    this.#gpu.buffers.release(this.#scores);
+    const bytes = 4 * capacity * this.#shape.numKvHeads;
+    this.#scores = this.#gpu.buffers.allocate({ purpose: "activations", bytes });
+  }
+
+  /**
+   * The queries to record of a pass of `tokens`: `since` were read since the last eviction, `left` are read before the
+   * next, `length` slots are filled. `undefined` where the policy looks at no attention.
+   */
+  sample(
+    tokens: number,
+    { since, left, length }: { since: number; left: number; length: number },
+  ): QuerySample | undefined {
+    const { records } = this.plan.policy;
+    if (records === undefined) return undefined;
+    const summedSlots =
+      since === 0 && !records.accumulates ? 0 : Math.min(this.#summedSlots, length);
+    this.#summedSlots = length + tokens;
+    if (records.queries === "all") {
+      const stride = this.plan.queryStride;
+      // The last query of every stride since the eviction, however the tokens are cut into passes.
+      const first = stride - 1 - (since % stride);
+      return {
+        first,
+        stride,
+        count: Math.max(0, Math.ceil((tokens - first) / stride)),
+        summedSlots,
+      };
+    }
+    const first = Math.min(tokens, Math.max(0, tokens + left - records.queries));
+    return { first, stride: 1, count: tokens - first, summedSlots };
+  }
+
+  writeSample({ first, stride, count, summedSlots }: QuerySample): void {
+    this.#gpu.buffers.write(this.#sample, 0, Uint32Array.of(first, stride, count, summedSlots));
+  }
+
+  /** Add the attention of the sampled queries to the layer's sums; `length` slots are filled with the pass. */
+  encodeRecord(
+    commands: CommandList,
+    buffers: { qkv: GPUBuffer; cache: LayerCache; step: GPUBuffer },
+    { sample, length }: { sample: QuerySample; length: number },
+  ): void {
+    const { qkv, cache, step } = buffers;
+    const { numHeads, numKvHeads } = this.#shape;
+    const { lse, sums } = this.#kernels;
+    const rows = (sample.count * numHeads) / numKvHeads;
+    commands.dispatch(
+      lse,
+      [qkv, cache.keys, this.#lse, step, this.#sample, cache.capacity],
+      [Math.ceil(rows / RECORD_WORKGROUP), numKvHeads],
+    );
+    commands.dispatch(
+      sums,
+      [
+        qkv,
+        cache.keys,
+        this.#lse,
+        present(cache.attentionSums),
+        step,
+        this.#sample,
+        cache.capacity,
+      ],
+      [Math.ceil(length / RECORD_WORKGROUP), numKvHeads],
+    );
+  }
+
+  /** Queue what the next eviction goes by. */
+  write(cache: KvCache): void {
+    const { budget, sinks, recent } = this.plan;
+    const { length, tokensRead, known } = cache;
+    const words = [length, budget, sinks, recent, tokensRead, known.slots, known.tokens];
+    this.#gpu.buffers.write(this.#parameters, 0, Uint32Array.from(words));
+    this.#summedSlots = budget;
+  }
+
+  /** Bring a layer of `length` slots down to the budget. */
+  encode(commands: CommandList, cache: LayerCache, length: number): void {
+    const { numKvHeads } = this.#shape;
+    const { scores, select, gatherPositions, gatherKeys, gatherValues, gatherSums } = this.#kernels;
+    const uniforms = [this.#parameters, cache.capacity];
+    for (const { kernel, of } of scores) {
+      const buffers = of.buffers.map((name) => this.#buffer(name, cache));
+      commands.dispatch(kernel, [...buffers, ...uniforms], of.grid(length));
+    }
+    commands.dispatch(select, [this.#scores, this.#kept, ...uniforms], [numKvHeads]);
+    commands.dispatch(
+      gatherPositions,
+      [this.#kept, present(cache.positions), ...uniforms],
+      [numKvHeads],
+    );
+    const gather = (kernel: Kernel, rows: GPUBuffer, rowWords: number): void =>
+      commands.dispatch(
+        kernel,
+        [this.#kept, rows, ...uniforms],
+        [Math.ceil(rowWords / GATHER_COLUMNS), numKvHeads],
+      );
+    const { keyType, valueType, headDim } = this.#shape;
+    // Where keys move to other positions, those before RoPE are gathered, and turned anew.
+    gather(gatherKeys, cache.unrotatedKeys ?? cache.keys, rowBytes(keyType, headDim) / 4);
+    gather(gatherValues, cache.values, rowBytes(valueType, headDim) / 4);
+    if (this.plan.policy.records?.accumulates) gather(gatherSums, present(cache.attentionSums), 1);
+  }
+
+  dispose(): void {
+    const own = [this.#sample, this.#parameters, this.#lse, this.#anchor, this.#kept, this.#scores];
+    for (const buffer of own) this.#gpu.buffers.release(buffer);
+  }
+
+  #buffer(name: ScoreBuffer, cache: LayerCache): GPUBuffer {
+    switch (name) {
+      case "scores":
+        return this.#scores;
+      case "anchor":
+        return this.#anchor;
+      default:
+        return present(cache[name]);
+    }
+  }
+}
+
+export async function createEviction(
+  gpu: Gpu,
+  plan: CachePlan,
+  { shape, chunkLength }: { shape: AttentionShape; chunkLength: number },
+): Promise<Eviction> {
+  const sources = evictionSources(gpu.capabilities, shape);
+  const get = (name: keyof typeof sources): Promise<Kernel> => gpu.kernels.get(sources[name]);
+  const scoreKernels = plan.policy.scoreKernels?.(shape) ?? [];
+  const scores = scoreKernels.map(async (of) => ({
+    of,
+    kernel: await gpu.kernels.get(of.source),
+  }));
+  const kernels = {
+    lse: await get("lse"),
+    sums: await get("sums"),
+    select: await get("select"),
+    gatherPositions: await get("gatherPositions"),
+    gatherKeys: await get("gatherKeys"),
+    gatherValues: await get("gatherValues"),
+    gatherSums: await get("gatherSums"),
+    scores: await Promise.all(scores),
+  };
+  return new Eviction(gpu, plan, { shape, kernels, chunkLength });
+}
+
+function present(buffer: GPUBuffer | undefined): GPUBuffer {
+  if (buffer === undefined) throw new Error("the cache lacks a buffer its policy needs");
+  return buffer;
+}

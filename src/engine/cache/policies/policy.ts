@@ -1,0 +1,56 @@
+// What a cache policy is (after kvpress's ScorerPress): score the cached tokens of each KV head, keep the best within the
+// budget. Sinks and the recent window are kept whatever their score; selecting and gathering are the same for all.
+
+import type { Grid } from "../../gpu/commandList.ts";
+import type { KernelSource } from "../../gpu/linkKernel.ts";
+import type { PositionSchemeId } from "../positionSchemes.ts";
+import type { CacheTypeId } from "../types.ts";
+
+/** What score kernels depend on. */
+export interface ScoreShape {
+  readonly numKvHeads: number;
+  readonly headDim: number;
+  readonly keyType: CacheTypeId;
+  readonly valueType: CacheTypeId;
+}
+
+/** A buffer of the layer or of the eviction; `scores` [numKvHeads, capacity] is what selection reads. */
+export type ScoreBuffer = "keys" | "values" | "attentionSums" | "positions" | "anchor" | "scores";
+
+/** One dispatch. Behind its buffers a kernel gets the eviction's uniform and the capacity's. */
+export interface ScoreKernel {
+  readonly source: KernelSource;
+  readonly buffers: readonly ScoreBuffer[];
+  /** For caches of up to `slots` slots. */
+  grid(slots: number): Grid;
+}
+
+/** The attention a policy looks at: the mean over each GQA group of softmax weights, summed over queries. */
+export interface AttentionRecord {
+  /** All queries, or the last so many in front of an eviction. */
+  readonly queries: "all" | number;
+  /** Whether sums go on over evictions, or begin anew behind each. */
+  readonly accumulates: boolean;
+}
+
+export interface CachePolicy {
+  /** One sentence for settings and tables. */
+  readonly description: string;
+  /** False: every token stays, and nothing below matters. */
+  readonly evicts: boolean;
+  /** Attention that must be recorded for its scores. */
+  readonly records?: AttentionRecord;
+  /** Kernels that write the scores, in order; absent where sinks and the recent window fill the budget. */
+  scoreKernels?(shape: ScoreShape): readonly ScoreKernel[];
+  /** Recent window unless one is given, of `tokens` that the sinks leave. */
+  recentTokens(tokens: number): number;
+  /** Position scheme unless one is given. */
+  readonly positionScheme: PositionSchemeId;
+}
+
+const RECENT_TOKENS = 64;
+
+/** A short window that keeps the sentence being read; at most half of what there is. */
+export function shortWindow(tokens: number): number {
+  return Math.max(1, Math.min(RECENT_TOKENS, Math.floor(tokens / 2)));
+}

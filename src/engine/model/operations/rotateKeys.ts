@@ -1,0 +1,55 @@
+// Host side of kernels/rotate_keys.wgsl: keys cached before RoPE, turned by the positions of their slots.
+
+import { type CacheTypeId, cacheTypes } from "../../cache/types.ts";
+import type { CommandList } from "../../gpu/commandList.ts";
+import type { Gpu } from "../../gpu/device.ts";
+import { float, type KernelSource } from "../../gpu/linkKernel.ts";
+import type { RopeShape } from "./rope.ts";
+
+export interface RotateKeysShape
+  extends Pick<RopeShape, "numKvHeads" | "headDim" | "ropeDim" | "pairing" | "attentionFactor"> {
+  readonly keyType: CacheTypeId;
+}
+
+export interface RotateKeysBuffers {
+  readonly cache: {
+    readonly unrotatedKeys?: GPUBuffer;
+    readonly keys: GPUBuffer;
+    readonly capacity: GPUBuffer;
+  };
+  readonly frequencies: GPUBuffer;
+  /** Its slots are turned: `numTokens` from `firstSlot` on. */
+  readonly step: GPUBuffer;
+}
+
+export type RotateKeys = (commands: CommandList, buffers: RotateKeysBuffers, slots: number) => void;
+
+const WORKGROUP_SIZE = 64;
+
+export function rotateKeysSource(shape: RotateKeysShape): KernelSource {
+  return {
+    file: "rotate_keys.wgsl",
+    parts: { key_cache: cacheTypes[shape.keyType].part },
+    constants: {
+      WORKGROUP_SIZE,
+      HEAD_DIM: shape.headDim,
+      ROPE_DIM: shape.ropeDim,
+      IS_INTERLEAVED: shape.pairing === "interleaved",
+      ATTENTION_FACTOR: float(shape.attentionFactor),
+    },
+  };
+}
+
+export async function createRotateKeys(gpu: Gpu, shape: RotateKeysShape): Promise<RotateKeys> {
+  const kernel = await gpu.kernels.get(rotateKeysSource(shape));
+  const blocks = shape.headDim / cacheTypes[shape.keyType].blockSize;
+  return (commands, { cache, frequencies, step }, slots) => {
+    const { unrotatedKeys, keys, capacity } = cache;
+    if (unrotatedKeys === undefined) throw new Error("the cache has no keys before RoPE");
+    commands.dispatch(
+      kernel,
+      [unrotatedKeys, frequencies, keys, step, capacity],
+      [Math.ceil((slots * blocks) / WORKGROUP_SIZE), shape.numKvHeads],
+    );
+  };
+}

@@ -1,0 +1,273 @@
+// Every cache policy against dense attention on the CPU: a stream of random or adversarial queries, keys and values goes
+// through one layer's cache in chunks, and the tokens each head keeps are compared behind every eviction.
+
+import assert from "node:assert/strict";
+import { type CachePlan, planCache } from "../../../src/engine/cache/cachePlan.ts";
+import { createEviction } from "../../../src/engine/cache/eviction.ts";
+import { KvCache } from "../../../src/engine/cache/kvCache.ts";
+import { type CachePolicyId, cachePolicies } from "../../../src/engine/cache/policies/index.ts";
+import { CommandList } from "../../../src/engine/gpu/commandList.ts";
+import type { Gpu } from "../../../src/engine/gpu/device.ts";
+import { createAttention } from "../../../src/engine/model/operations/attention.ts";
+import { qkvSize } from "../../../src/engine/model/operations/rope.ts";
+import { createStepBuffer, writeStep } from "../../../src/engine/model/step.ts";
+import { keptSlots, ReferenceHead, type Stream } from "../../reference/cachePolicies.ts";
+import { at } from "../../reference/operations.ts";
+import { assertClose } from "../../support/close.ts";
+import { run, uploadFloats, useGpu } from "../../support/gpu.ts";
+import { randomFloats } from "../../support/random.ts";
+
+interface Case {
+  readonly groupSize: number;
+  readonly kind: "random" | "sharp" | "equal keys" | "zeros";
+  readonly stride?: number;
+}
+
+const NUM_KV_HEADS = 2;
+const HEAD_DIM = 8;
+const TOKENS = 150;
+const INTERVAL = 40;
+const SETTINGS = { cacheBudget: 48, cacheSinks: 3, cacheRecent: 10 };
+/** Passes between evictions, as a slow adapter would take them. */
+const PASSES = [16, 7, 17];
+/** Scores closer than this may be ranked either way. */
+const TIE = 1e-5;
+
+describe("cache policies", () => {
+  const gpu = useGpu();
+  const evicting = Object.entries(cachePolicies).filter(([, policy]) => policy.evicts);
+  for (const [id, policy] of evicting) {
+    const cases: Case[] = [
+      { groupSize: 1, kind: "random" },
+      { groupSize: 4, kind: "random" },
+      { groupSize: 8, kind: "sharp" },
+      { groupSize: 1, kind: "equal keys" },
+      { groupSize: 1, kind: "zeros" },
+      { groupSize: 4, kind: "random", stride: 4 },
+    ];
+    for (const test of cases) {
+      it(`${id} keeps what dense attention says: ${describeCase(test)}`, async () => {
+        // Registry keys are ids.
+        await compareStream(gpu(), id as CachePolicyId, test);
+      });
+    }
+    it(`${id} says in one sentence what it keeps`, () => {
+      assert.match(policy.description, /^keeps .*[^.]$/);
+    });
+  }
+
+  it("rank equal scores by place: the earlier tokens stay", () => {
+    const plan = { budget: 6, sinks: 1, recent: 2 };
+    assert.deepEqual(keptSlots([5, 1, 1, 1, 1, 1, 1, 1], plan), [0, 1, 2, 3, 6, 7]);
+  });
+});
+
+function describeCase({ kind, groupSize, stride }: Case): string {
+  return `${kind}, group of ${groupSize}${stride ? `, every ${stride}th query` : ""}`;
+}
+
+async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<void> {
+  const shape = {
+    numHeads: test.groupSize * NUM_KV_HEADS,
+    numKvHeads: NUM_KV_HEADS,
+    headDim: HEAD_DIM,
+    scale: 1 / Math.sqrt(HEAD_DIM),
+    window: 0,
+    keyType: "f32",
+    valueType: "f32",
+  } as const;
+  // Positions are RoPE's business, which is not part of this layer.
+  const { stride = 1 } = test;
+  const settings = {
+    ...SETTINGS,
+    cachePolicy: id,
+    cacheQueryStride: stride,
+    positionScheme: "original",
+  };
+  const plan = planCache(settings, { layers: [] }, INTERVAL);
+  assert.ok(plan);
+  const rows = rowsOf(test, qkvSize(shape));
+  const stream = split(rows, shape);
+  const cache = new KvCache(gpu, {
+    numLayers: 1,
+    numKvHeads: NUM_KV_HEADS,
+    headDim: HEAD_DIM,
+    typeK: "f32",
+    typeV: "f32",
+    maxSlots: 1000,
+    plan,
+  });
+  const attention = await createAttention(gpu, shape);
+  const eviction = await createEviction(gpu, plan, { shape, chunkLength: INTERVAL });
+  cache.reserve(cache.slotsFor(TOKENS, 0));
+  eviction.reserve(cache.capacity);
+  const [layer] = cache.layers;
+  assert.ok(layer);
+  const heads = Array.from({ length: NUM_KV_HEADS }, (_, h) => new ReferenceHead(stream, shape, h));
+  let held: number[][] = heads.map(() => []);
+
+  for (let begin = 0; begin < TOKENS; ) {
+    const end = Math.min(begin + INTERVAL, TOKENS);
+    let first = begin;
+    for (const size of PASSES) {
+      const tokens = Math.min(size, end - first);
+      if (tokens <= 0) break;
+      const left = end - first - tokens;
+      const { length } = cache;
+      const step = createStepBuffer(gpu);
+      writeStep(gpu, step, { numTokens: tokens, firstPosition: first, firstSlot: length });
+      const qkv = uploadFloats(
+        gpu,
+        rows.subarray(first * qkvSize(shape), (first + tokens) * qkvSize(shape)),
+      );
+      const output = gpu.buffers.allocate({ purpose: "activations", bytes: 16 });
+      const buffers = { qkv, cache: layer, output, step, partial: output, statistics: output };
+      const commands = new CommandList();
+      attention.encodeStore(commands, buffers, tokens);
+      const sample = eviction.sample(tokens, { since: first - begin, left, length });
+      if (sample !== undefined) {
+        eviction.writeSample(sample);
+        eviction.encodeRecord(commands, buffers, { sample, length: length + tokens });
+      }
+      run(gpu, commands);
+      cache.append(Array.from({ length: tokens }, (_, i) => first + i));
+      first += tokens;
+    }
+    held = held.map((slots) => [...slots, ...range(begin, end)]);
+    for (const [h, head] of heads.entries()) head.record(begin, end, at2(held, h), stride);
+    if (cache.length > plan.budget) {
+      eviction.write(cache);
+      const commands = new CommandList();
+      eviction.encode(commands, layer, cache.length);
+      run(gpu, commands);
+      cache.evicted(plan.budget);
+      const kept = await readKept(gpu, cache, plan);
+      const all = heads.map((head, h) => head.scores(id, at2(held, h), begin, end));
+      const scores = id === "tova" ? all.map(() => meanOf(all)) : all;
+      for (const [h, slots] of held.entries()) {
+        assert.equal(kept[h]?.length, plan.budget);
+        const chosen = keptSlots(at2(scores, h), plan).map((i) => at(slots, i));
+        assertSameSet(
+          at2(kept, h),
+          chosen,
+          new Map(slots.map((s, i) => [s, at(at2(scores, h), i)])),
+        );
+      }
+      // The reference goes on from what the GPU kept: ties ranked otherwise are no error of what follows.
+      held = kept;
+      await assertRows(gpu, { cache, stream, kept });
+    }
+    begin = end;
+  }
+  eviction.dispose();
+  cache.dispose();
+}
+
+/** Same tokens in ascending order, but for scores too close to rank. */
+function assertSameSet(
+  actual: readonly number[],
+  expected: readonly number[],
+  scores: ReadonlyMap<number, number>,
+): void {
+  const extra = actual.filter((token) => !expected.includes(token));
+  const missing = expected.filter((token) => !actual.includes(token));
+  assert.deepEqual(
+    actual,
+    [...actual].sort((a, b) => a - b),
+  );
+  assert.equal(extra.length, missing.length);
+  const score = (token: number): number => scores.get(token) ?? Number.NaN;
+  for (const [i, token] of extra.entries()) {
+    const other = score(at(missing, i));
+    assert.ok(
+      Math.abs(score(token) - other) <= TIE * (1 + Math.abs(other)),
+      `kept token ${token} (${score(token)}) instead of ${missing[i]} (${other})`,
+    );
+  }
+}
+
+/** Keys and values lie in the slots their tokens moved to. */
+async function assertRows(
+  gpu: Gpu,
+  { cache, stream, kept }: { cache: KvCache; stream: Stream; kept: readonly number[][] },
+): Promise<void> {
+  const [layer] = cache.layers;
+  assert.ok(layer);
+  for (const [buffer, source] of [
+    [layer.keys, stream.keys],
+    [layer.values, stream.values],
+  ] as const) {
+    const all = new Float32Array(await gpu.read(buffer));
+    for (const [h, slots] of kept.entries()) {
+      const start = h * cache.capacity * HEAD_DIM;
+      const actual = all.subarray(start, start + slots.length * HEAD_DIM);
+      const expected = slots.flatMap((token) => {
+        const row = (token * NUM_KV_HEADS + h) * HEAD_DIM;
+        return [...source.subarray(row, row + HEAD_DIM)];
+      });
+      assertClose(actual, expected, 0);
+    }
+  }
+}
+
+async function readKept(gpu: Gpu, cache: KvCache, { budget }: CachePlan): Promise<number[][]> {
+  const positions = cache.layers[0]?.positions;
+  assert.ok(positions);
+  const all = new Uint32Array(await gpu.read(positions));
+  return Array.from({ length: NUM_KV_HEADS }, (_, h) => [
+    ...all.subarray(h * cache.capacity, h * cache.capacity + budget),
+  ]);
+}
+
+function rowsOf({ kind, groupSize }: Case, rowSize: number): Float32Array {
+  const rows = randomFloats(TOKENS * rowSize, 7 + groupSize);
+  const queries = groupSize * NUM_KV_HEADS * HEAD_DIM;
+  return rows.map((value, i) => {
+    const column = i % rowSize;
+    if (column < queries) return kind === "sharp" ? value * 10_000 : value;
+    switch (kind) {
+      case "equal keys":
+        return column % HEAD_DIM === 0 ? 1 : 0.25;
+      case "zeros":
+        return Math.floor(i / rowSize) % 3 === 0 ? 0 : value;
+      default:
+        return value;
+    }
+  });
+}
+
+function split(
+  rows: Float32Array,
+  shape: { numHeads: number; numKvHeads: number; headDim: number },
+): Stream {
+  const rowSize = qkvSize(shape);
+  const part = (first: number, count: number): Float32Array =>
+    Float32Array.from(
+      { length: TOKENS * count * HEAD_DIM },
+      (_, i) =>
+        rows[
+          Math.floor(i / (count * HEAD_DIM)) * rowSize + first * HEAD_DIM + (i % (count * HEAD_DIM))
+        ] ?? 0,
+    );
+  const { numHeads, numKvHeads } = shape;
+  return {
+    queries: part(0, numHeads),
+    keys: part(numHeads, numKvHeads),
+    values: part(numHeads + numKvHeads, numKvHeads),
+  };
+}
+
+function range(first: number, end: number): number[] {
+  return Array.from({ length: end - first }, (_, i) => first + i);
+}
+
+function meanOf(rows: readonly (readonly number[])[]): number[] {
+  const [first = []] = rows;
+  return first.map((_, i) => rows.reduce((sum, row) => sum + at(row, i), 0) / rows.length);
+}
+
+function at2<T>(rows: readonly T[], index: number): T {
+  const row = rows[index];
+  if (row === undefined) throw new RangeError(`row ${index} of ${rows.length}`);
+  return row;
+}
