@@ -20,7 +20,7 @@ export const settingChoices = {
   cacheSinks: "any",
   cacheRecent: "any",
   cacheRecall: undefined,
-  cacheDir: undefined,
+  cacheDir: "any",
   ropeScaling: ["auto", ...Object.keys(ropeScalings)],
   ropeFactor: "any",
   positionScheme: Object.keys(positionSchemes),
