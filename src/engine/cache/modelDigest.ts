@@ -58,6 +58,6 @@ async function writeMemory(folder: string, path: string, known: Remembered): Pro
     await writeFile(temporary, JSON.stringify(known), { mode: 0o600 });
     await rename(temporary, path);
   } catch {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => undefined);
   }
 }

@@ -75,7 +75,8 @@ export async function writeSnapshot(
     await rename(temporary, path);
     return size;
   } catch (error) {
-    await rm(temporary, { force: true });
+    // Why it failed matters more than what is left of it.
+    await rm(temporary, { force: true }).catch(() => undefined);
     throw error;
   }
 }
