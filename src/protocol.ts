@@ -37,6 +37,8 @@ export interface ModelSettings {
   readonly cacheBudget?: number;
   readonly cacheSinks?: number;
   readonly cacheRecent?: number;
+  /** Policies that look at attention record every so many-th query; 1 is exact. */
+  readonly cacheQueryStride?: number;
   readonly cacheRecall?: number;
   readonly cacheTypeK?: string;
   readonly cacheTypeV?: string;
@@ -125,6 +127,8 @@ export interface CacheStats {
   readonly budget?: number;
   readonly sinks?: number;
   readonly recent?: number;
+  /** Every so many-th query was recorded, where the policy looks at attention. */
+  readonly queryStride?: number;
   readonly typeK: string;
   readonly typeV: string;
   /** Tokens the cache stands for. */

@@ -51,6 +51,13 @@ export const modelOptions = {
     group: model,
     description: "Last tokens that are always kept. Default: by the policy.",
   },
+  "cache-query-stride": {
+    type: "integer",
+    min: 1,
+    group: model,
+    description:
+      "Policies that look at attention record every so many-th query. Default 1, which is exact.",
+  },
   "cache-type-k": {
     type: "string",
     value: "ID",

@@ -88,10 +88,10 @@ export function skippedText(skipped: readonly Skipped[]): string {
 
 function citationText(citation: Citation): string {
   const mark = citation.verified
-    ? "✓ verified"
+    ? "✓ quote found"
     : citation.origin === "passage"
       ? "passage"
-      : "✗ not verified";
+      : "✗ quote not found";
   const quote = citation.quote.replace(/\s+/g, " ").trim();
   const shown = quote.length > 300 ? `${quote.slice(0, 300)}…` : quote;
   return `  ${mark}  ${placeText(citation)}\n      “${shown}”`;
@@ -109,7 +109,7 @@ function coverageText(coverage: Coverage): string {
       ? [`Cache holds ${count(tokensInCache)} of ${count(tokensTotal)} tokens`]
       : [
           `Searched ${count(tokensSearched)} of ${count(tokensTotal)} tokens`,
-          `read ${count(tokensReread)} again word for word`,
+          ...(tokensReread > 0 ? [`read ${count(tokensReread)} again word for word`] : []),
         ];
   const left = skippedText(skipped);
   return `${parts.join(", ")}${left ? `; ${left}` : ""}.`;

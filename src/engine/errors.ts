@@ -8,6 +8,12 @@ export class UserError extends Error {
 /** Nothing on this machine can run the kernels. Reading, searching and quoting still work. */
 export class NoAdapterError extends UserError {}
 
+/** The adapter has no more memory: trying again gives the same. */
+export class OutOfMemoryError extends UserError {}
+
+/** The device went away in the middle: the same work runs on a new one. */
+export class DeviceLostError extends UserError {}
+
 /** The work was stopped by the user or by the client that asked for it. */
 export class StoppedError extends Error {
   override readonly name = "StoppedError";

@@ -24,8 +24,6 @@ import { createTokenizer } from "./tokenizer/createTokenizer.ts";
 const CHUNK_LENGTH = { software: 256, hardware: 1024 };
 /** Longest context unless asked for: the cache grows with what is read, this only bounds it. */
 const DEFAULT_CONTEXT_LENGTH = 32_768;
-/** Longest text under positions that do not grow with it; its tokens' ids are kept. */
-const ENDLESS_CONTEXT_LENGTH = 2 ** 24;
 
 /**
  * Load a model: stream its weights to the GPU, compile its kernels. The device stays the caller's.
@@ -119,12 +117,10 @@ function cacheIdentity(
     typeV,
     chunkLength,
     rope: rope.digest("hex"),
-    policy: plan?.policyId ?? "full",
-    positionScheme: plan?.schemeId ?? "original",
-    budget: plan?.budget ?? null,
-    sinks: plan?.sinks ?? null,
-    recent: plan?.recent ?? null,
-    interval: plan?.interval ?? null,
+    // All of the plan's ids and numbers, whatever they are: a new one must not be forgotten here.
+    ...Object.fromEntries(
+      Object.entries(plan ?? {}).filter(([, value]) => ["number", "string"].includes(typeof value)),
+    ),
   };
 }
 
@@ -144,11 +140,11 @@ function planPositions(
     ropeFactor,
   );
   const usual = Math.min(longest, DEFAULT_CONTEXT_LENGTH);
-  // Positions within the cache do not grow with the text: it may be as long as it likes.
-  const isEndless = plan?.scheme.movesKeys === true;
-  const contextLength = wanted ?? (isEndless ? ENDLESS_CONTEXT_LENGTH : usual);
-  const needed = plan ? plan.budget + plan.interval : 0;
-  const maxSlots = isEndless ? Math.max(needed, usual) : contextLength;
+  const contextLength = wanted ?? usual;
+  // Positions within the cache do not grow with the text, so that it may be longer than any context.
+  const maxSlots = plan?.scheme.movesKeys
+    ? Math.max(plan.budget + plan.interval, usual)
+    : contextLength;
   const ropes = config.layers.map(({ rope, slidingWindow }) => {
     // Layers with a window never see long distances: their scaling stays the file's.
     const scaling = ropeScalingOf(slidingWindow ? "auto" : ropeScaling, rope);

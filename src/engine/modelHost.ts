@@ -1,7 +1,7 @@
 // Keeps the one loaded model: opened on first use, anew when the settings change or the device was lost, closed when idle.
 
 import type { AdapterInfo, EngineStatus, ModelInfo, ModelSettings, Observer } from "../protocol.ts";
-import { throwIfStopped } from "./errors.ts";
+import { OutOfMemoryError, throwIfStopped } from "./errors.ts";
 import type { LanguageModel } from "./languageModel.ts";
 
 /** A model on a device, and all that must go when it closes. */
@@ -80,7 +80,8 @@ export class ModelHost {
       try {
         return await work(opened, watched);
       } catch (error) {
-        if (!opened.isLost || hasStreamed || signal.aborted) throw error;
+        const isFinal = hasStreamed || signal.aborted || error instanceof OutOfMemoryError;
+        if (!opened.isLost || isFinal) throw error;
         observer.log?.("warn", "The GPU device was lost: loading the model anew.");
         return await work(await this.#ensureOpen(settings, { observer, signal }), watched);
       }

@@ -19,6 +19,7 @@ export const settingChoices = {
   cacheBudget: "any",
   cacheSinks: "any",
   cacheRecent: "any",
+  cacheQueryStride: "any",
   cacheRecall: undefined,
   cacheDir: "any",
   ropeScaling: ["auto", ...Object.keys(ropeScalings)],

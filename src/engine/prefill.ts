@@ -53,9 +53,8 @@ export class Prefill {
       const untilEviction = Math.min(interval - sinceEviction, tokens.length - start);
       chunk = Math.min(this.#chunkLength(), untilEviction);
       const { length } = cache;
-      const isFirst = sinceEviction === 0;
       const left = untilEviction - chunk;
-      const sample = eviction?.sample(chunk, { left, isFirst, length });
+      const sample = eviction?.sample(chunk, { since: sinceEviction, left, length });
       const ids = tokens.slice(start, start + chunk);
       gpu.buffers.write(decoder.activations.tokens, 0, Uint32Array.from(ids));
       writeStep(gpu, decoder.chunkStep, {

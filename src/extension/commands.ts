@@ -114,7 +114,7 @@ async function showAnswerAsText({ turns }: Conversation): Promise<void> {
   const turn = turns.at(-1);
   if (!turn) return void window.showInformationMessage(l10n.t("There is no answer yet."));
   const sources = turn.citations.map(({ label, startLine, endLine, quote, verified }, index) => {
-    const checked = verified ? l10n.t("verified") : l10n.t("not verified");
+    const checked = verified ? l10n.t("quote found") : l10n.t("no quote found");
     return `[${index + 1}] ${label}:${startLine}-${endLine} (${checked})\n    ${quote}`;
   });
   const content = [turn.question, turn.answer, ...sources].join("\n\n");

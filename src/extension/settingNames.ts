@@ -11,6 +11,7 @@ export const modelSettingNames = Object.keys({
   cacheBudget: true,
   cacheSinks: true,
   cacheRecent: true,
+  cacheQueryStride: true,
   cacheRecall: true,
   cacheTypeK: true,
   cacheTypeV: true,

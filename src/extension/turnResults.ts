@@ -15,8 +15,7 @@ export function answered(answer: Answer, streamed: string, label: Label): Partia
     found,
     citations: citations.map((citation) => labelled(citation, label)),
     coverage: labelledCoverage(coverage, label),
-    // The page says of every partial answer that it is one.
-    notes: partial ? notes.filter((note) => note !== "Stopped before the end.") : notes,
+    notes,
     ...(stats ? { stats } : {}),
   };
 }

@@ -120,8 +120,8 @@ export class Chat extends LitElement {
     const ends = { done: t("Answer complete."), stopped: t("Stopped."), failed: t("Failed.") };
     const rest = this.#sentences.rest() || turn.answer;
     const sources = turn.citations.filter(({ verified }) => verified).length;
-    const verified = sources > 0 ? t("{0} verified quotes.", sources) : "";
-    this.announcement = `${rest} ${turn.error?.message ?? ends[turn.state]} ${verified}`.trim();
+    const found = sources > 0 ? t("{0} quotes found in the text.", sources) : "";
+    this.announcement = `${rest} ${turn.error?.message ?? ends[turn.state]} ${found}`.trim();
   }
 
   #change(turnId: string, change: (turn: ChatTurn) => ChatTurn): void {

@@ -55,7 +55,7 @@ export function lines(startLine: number, endLine: number): string {
 }
 
 function chip(number: number, { label, startLine, endLine, verified }: ChipCitation): string {
-  const status = verified ? ", quote verified" : ", not verified";
+  const status = verified ? ", quote found" : ", no quote found";
   const where = `${label}, ${lines(startLine, endLine)}${verified === undefined ? "" : status}`;
   const place = markdown.utils.escapeHtml(where);
   const kind = verified === undefined ? "section" : verified ? "verified" : "unverified";

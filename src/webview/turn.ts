@@ -158,13 +158,14 @@ function sourcesView(turn: ChatTurn): TemplateResult | typeof nothing {
 }
 
 function sourceView(turnId: string, citation: ChatCitation, index: number): TemplateResult {
-  const { label, startLine, endLine, page, quote, verified } = citation;
+  const { label, startLine, endLine, page, quote, verified, origin } = citation;
   const slash = label.lastIndexOf("/") + 1;
   const place = page === undefined ? lines(startLine, endLine) : `${t("page")} ${page}`;
-  const status = verified ? t("Verified") : t("Not verified");
-  const hint = verified
-    ? t("The quote stands in the cited lines, word for word.")
-    : t("The cited lines were read, but the answer's words were not found in them as they stand.");
+  const [status, hint] = verified
+    ? [t("Quote found"), t("These words stand in the cited lines.")]
+    : origin === "passage"
+      ? [t("Passage"), t("These lines were read; the answer was not checked against them.")]
+      : [t("Quote not found"), t("The answer's words do not stand in the cited lines.")];
   return html`<li>
     <button
       type="button"

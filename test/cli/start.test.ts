@@ -12,7 +12,7 @@ describe("npm start", () => {
     });
     assert.equal(status, 0, stderr);
     assert.match(stdout, /^5,475,584\n/);
-    assert.match(stdout, /✓ verified +\S+\.md:\d+/);
+    assert.match(stdout, /✓ quote found +\S+\.md:\d+/);
     assert.match(stderr, /asking about this repository/);
   });
 });

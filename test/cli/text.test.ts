@@ -38,14 +38,19 @@ const answer: Answer = {
 };
 
 describe("text of results", () => {
-  it("begins with the answer, marks what was verified and gives places", () => {
+  it("begins with the answer, marks the quotes that were found and gives places", () => {
     const lines = answerText(answer).split("\n");
     assert.equal(lines[0], "1999");
-    assert.ok(lines.includes("  ✓ verified  a.md:3-4"));
+    assert.ok(lines.includes("  ✓ quote found  a.md:3-4"));
     assert.ok(lines.includes("      “in 1999”"));
     assert.ok(lines.includes("  passage  b.md:7, page 2"));
     assert.ok(lines.includes("A note."));
     assert.ok(lines.includes("Searched 5,000 of 5,000 tokens, read 120 again word for word."));
+  });
+
+  it("says nothing of reading again where no model read", () => {
+    const coverage = { ...answer.coverage, tokensReread: 0 };
+    assert.match(answerText({ ...answer, coverage }), /Searched 5,000 of 5,000 tokens\.$/);
   });
 
   it("marks an answer that was stopped", () => {

@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { runModel } from "../../src/engine/answer/runModel.ts";
 import { convertModel } from "../../src/engine/convert/convertModel.ts";
-import { StoppedError, UserError } from "../../src/engine/errors.ts";
+import { DeviceLostError, StoppedError, UserError } from "../../src/engine/errors.ts";
 import { type Gpu, openGpu } from "../../src/engine/gpu/device.ts";
 import type { GenerateRequest, LanguageModel } from "../../src/engine/languageModel.ts";
 import { loadModel } from "../../src/engine/loadModel.ts";
@@ -164,6 +165,20 @@ describe("a model on the GPU", function () {
     model.dispose();
     lost.dispose();
     assert.match((await generate(await load(), { prompt: encode(model) })).text, /1999/);
+  });
+
+  it("keeps the text that was there when the device was lost", async () => {
+    const lost: Gpu = await openGpu();
+    const model = await loadModel(lost, embeddedModelPath());
+    const prompt = encode(model);
+    const { text, interruption } = await runModel(model, {
+      prompt,
+      onText: () => lost.device.destroy(),
+    });
+    assert.notEqual(text, "");
+    assert.ok(interruption instanceof DeviceLostError);
+    model.dispose();
+    lost.dispose();
   });
 
   describe("stories260K", () => {

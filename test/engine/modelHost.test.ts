@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
+import { OutOfMemoryError } from "../../src/engine/errors.ts";
 import { ModelHost, type ModelOpener, type OpenModel } from "../../src/engine/modelHost.ts";
 
 /** Only what the host looks at; the rest of the model is never touched. */
@@ -52,6 +53,20 @@ describe("model host", () => {
     });
     assert.equal(result, "answer");
     assert.equal(opened.length, 2);
+    host.dispose();
+  });
+
+  it("does not repeat what ran out of memory, but loads anew for the next", async () => {
+    const { open, opened } = fakeOpener();
+    const host = new ModelHost(open, 60_000);
+    const failed = host.use({}, work(), async () => {
+      const device = opened.at(-1);
+      if (device) device.isLost = true;
+      throw new OutOfMemoryError("no more");
+    });
+    await assert.rejects(failed, OutOfMemoryError);
+    assert.equal(opened.length, 1);
+    assert.equal(await host.use({}, work(), async () => "next"), "next");
     host.dispose();
   });
 

@@ -127,6 +127,17 @@ describe("conversation", () => {
     assert.equal(chat.isAnswering, false);
   });
 
+  it("shows every note of a partial answer", async () => {
+    const chat = open(async () => ({
+      ...answer,
+      partial: true,
+      notes: ["Stopped before the end."],
+    }));
+    const turn = await chat.ask("Who?", subject);
+    assert.equal(turn.state, "stopped");
+    assert.deepEqual(turn.notes, ["Stopped before the end."]);
+  });
+
   it("stops the running answer when the next question comes", async () => {
     let numStopped = 0;
     const chat = open(async ({ question }, _, signal) => {

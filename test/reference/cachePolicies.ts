@@ -54,9 +54,9 @@ export class ReferenceHead {
     return mean;
   }
 
-  /** Add what the queries of a chunk attend to; `slots` are the tokens held, those of the chunk last. */
-  record(first: number, end: number, slots: readonly number[]): void {
-    for (let token = first; token < end; token++) {
+  /** Add what every `stride`-th query of a chunk attends to; `slots` are the tokens held, those of the chunk last. */
+  record(first: number, end: number, slots: readonly number[], stride: number): void {
+    for (let token = first + stride - 1; token < end; token += stride) {
       const seen = slots.filter((slot) => slot <= token);
       for (const [i, weight] of this.weights(token, seen).entries()) {
         const slot = at(seen, i);

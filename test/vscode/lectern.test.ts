@@ -105,6 +105,7 @@ describe("Lectern in VS Code", function () {
     assert.match(await turn.locator(".markdown").innerText(), /1999/);
     const source = turn.locator(".source.verified").first();
     assert.match(await source.innerText(), /parliament\.md/);
+    assert.equal(await source.getAttribute("title"), "These words stand in the cited lines.");
     assert.match(await turn.locator(".receipt summary").innerText(), /Searched .* tokens/);
   });
 

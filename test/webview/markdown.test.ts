@@ -82,7 +82,7 @@ describe("markdown of answers", () => {
   it("escapes the labels of citations", async () => {
     const html = await render("[1]", [citation]);
     const title = await page.evaluate(`(${FIND_TITLE})(${JSON.stringify(html)})`);
-    assert.equal(title, 'a"b<c>.txt, lines 3–4, quote verified');
+    assert.equal(title, 'a"b<c>.txt, lines 3–4, quote found');
   });
 
   it("renders lists, code and links of the web", async () => {

@@ -22,6 +22,8 @@ import { shareOf } from "./terms.ts";
 import { citePassage, quoteAround } from "./verify.ts";
 
 const NUM_SEARCHED = 24;
+/** Sentences shown where the model found no answer. */
+const NUM_NEAREST = 2;
 const NUM_SHOWN_OCCURRENCES = 10;
 /**
  * Passages that hold less of what a question asks about, by weight of its words, are about something else. Of 250 SQuAD
@@ -41,6 +43,7 @@ interface Draft {
   readonly found: boolean;
   readonly answer: string;
   readonly citations: readonly Citation[];
+  /** What a model was shown. */
   readonly reread?: readonly TextPassage[];
   readonly stats?: RunStats;
   readonly isPartial?: boolean;
@@ -62,10 +65,12 @@ export async function answerQuestion(
     ...(params.unsaved && { unsaved: params.unsaved }),
     library: shelf.library,
   });
-  const phrase = phraseAskedFor(params.question);
-  if (phrase !== undefined) {
+  const asked = phraseAskedFor(params.question);
+  if (asked) {
+    const { phrase, isAlone } = asked;
     const occurrences = await findOccurrences(documents, phrase, watch.signal);
-    return finish(tellOccurrences(phrase, occurrences), documents, skipped, tools, watch);
+    if (occurrences.length > 0 || !isAlone)
+      return finish(tellOccurrences(phrase, occurrences), documents, skipped, tools, watch);
   }
   await shelf.index.add(documents, watch);
   const relevant = findRelevant(documents, params, shelf);
@@ -107,16 +112,26 @@ async function answerFrom(
     sampling: samplingOf(params),
     ...watch,
   });
-  return draftOf(reading);
+  if (reading.found || reading.interruption) return draftOf(reading);
+  const weights = shelf.index.termWeights(documents, params.question);
+  const near = quoteSentences(passages, weights, shelf.index).citations.slice(0, NUM_NEAREST);
+  return {
+    ...reading,
+    answer: "The model found no answer in the text.",
+    notes: [...reading.notes, `Nearest: ${near.map(nearestText).join("; ")}`],
+  };
+}
+
+function nearestText({ path, startLine, quote }: Citation): string {
+  return `“${quote.replace(/\s+/g, " ")}” (${path}:${startLine})`;
 }
 
 function draftOf(reading: Reading): Draft {
   const { interruption, ...rest } = reading;
-  if (!interruption) return rest.found ? rest : { ...rest, answer: NOTHING_FOUND.answer };
-  const reason =
-    interruption instanceof StoppedError
-      ? "Stopped before the end."
-      : `The engine was lost before the end of the answer: ${interruption.message}`;
+  if (!interruption) return rest;
+  // That it was stopped, who stopped it knows.
+  if (interruption instanceof StoppedError) return { ...rest, isPartial: true };
+  const reason = `The engine was lost before the end of the answer: ${interruption.message}`;
   return { ...rest, isPartial: true, notes: [...rest.notes, reason] };
 }
 

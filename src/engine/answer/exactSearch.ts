@@ -16,13 +16,22 @@ export interface Occurrence extends Span {
   readonly document: SourceDocument;
 }
 
+export interface PhraseQuestion {
+  readonly phrase: string;
+  /** The question is the phrase and nothing else: where it stands nowhere, it may be a question that was quoted. */
+  readonly isAlone: boolean;
+}
+
 /** The words whose occurrences a question asks for, or undefined where it asks something else. */
-export function phraseAskedFor(question: string): string | undefined {
+export function phraseAskedFor(question: string): PhraseQuestion | undefined {
   const quoted = QUOTED.exec(question)?.[1];
-  if (quoted !== undefined && ASKS_FOR_PHRASE.test(question.replace(QUOTED, " "))) {
-    return quoted.trim().replace(/[.,;:]$/, "");
+  const rest = question.replace(QUOTED, " ");
+  const isAlone = quoted !== undefined && !/[\p{L}\p{N}]/u.test(rest);
+  if (quoted !== undefined && (isAlone || ASKS_FOR_PHRASE.test(rest))) {
+    return { phrase: quoted.trim().replace(/[.,;:]$/, ""), isAlone };
   }
-  return (HOW_OFTEN.exec(question) ?? IS_MENTIONED.exec(question))?.[1]?.trim();
+  const phrase = (HOW_OFTEN.exec(question) ?? IS_MENTIONED.exec(question))?.[1]?.trim();
+  return phrase === undefined ? undefined : { phrase, isAlone: false };
 }
 
 /** Every place where the words stand: whole words, case, accents and white space folded. */

@@ -1,7 +1,7 @@
 // Answers without a model: the sentences of the best passages that share most with the question, quoted.
 
 import type { Citation } from "../../protocol.ts";
-import { passageText, type TextPassage } from "./passages.ts";
+import { passageText } from "./passages.ts";
 import type { ScoredPassage, SearchIndex } from "./searchIndex.ts";
 import { splitSentences } from "./sentences.ts";
 import { shareOf } from "./terms.ts";
@@ -14,7 +14,6 @@ export interface Quotes {
   readonly found: boolean;
   readonly answer: string;
   readonly citations: readonly Citation[];
-  readonly reread: readonly TextPassage[];
 }
 
 /** Quote up to three sentences by the weights of the question's terms; the answer is the best of them, word for word. */
@@ -41,6 +40,5 @@ export function quoteSentences(
     found: citations.length > 0,
     answer: citations[0] ? `“${citations[0].quote.replace(/\s+/g, " ")}”` : "",
     citations,
-    reread: [...new Set(quoted.map(({ passage }) => passage))],
   };
 }

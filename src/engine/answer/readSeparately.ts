@@ -3,12 +3,14 @@
 // the model's own confidence and by what their sentence shares with the question.
 
 import type { RunStats } from "../../protocol.ts";
-import { UserError } from "../errors.ts";
+import { DeviceLostError } from "../errors.ts";
 import { passageText, type TextPassage } from "./passages.ts";
+import { REFUSAL } from "./promptFormats/parseAnswer.ts";
+import type { ParsedAnswer } from "./promptFormats/promptFormat.ts";
 import { quoteSentences } from "./quoteSentences.ts";
 import type { Reading, ReadingRequest } from "./reading.ts";
 import { cutTo, toPrompt } from "./readTogether.ts";
-import { runModel, sumStats } from "./runModel.ts";
+import { cutNotes, isInterruption, type ModelRun, runModel, sumStats } from "./runModel.ts";
 import type { ScoredPassage } from "./searchIndex.ts";
 import { splitSentences } from "./sentences.ts";
 import { shareOf } from "./terms.ts";
@@ -33,8 +35,9 @@ export interface Candidate {
   readonly relevance: number;
   /** Share of the question's weight that the sentence around the answer holds. */
   readonly support: number;
-  /** Mean ln p of the answer's tokens. */
-  readonly confidence: number;
+  /** Mean ln p of the answer's tokens; absent where it was stopped before that was known. */
+  readonly confidence?: number;
+  readonly notes: readonly string[];
 }
 
 /** Ask the model over the best passages one by one; the best answer that stands in its passage wins. */
@@ -53,12 +56,12 @@ export async function readSeparately(request: ReadingRequest): Promise<Reading> 
       interruption = read.interruption;
     } catch (error) {
       // What earlier passages gave is an answer already; it is handed over, marked as partial.
-      if (candidates.length === 0 || error instanceof UserError || !(error instanceof Error))
-        throw error;
+      if (candidates.length === 0 || !isInterruption(error)) throw error;
       interruption = error;
     }
     if (interruption) break;
   }
+  if (interruption && candidates.length === 0) throw interruption;
   const total = sumStats(stats);
   const facts = {
     reread: withoutContained(reread),
@@ -66,12 +69,19 @@ export async function readSeparately(request: ReadingRequest): Promise<Reading> 
     ...(interruption && { interruption }),
   };
   const best = chooseCandidate(candidates);
-  if (best && best.confidence >= MIN_CONFIDENCE) {
+  const confidence = best?.confidence ?? 0;
+  // What was interrupted is handed over as far as it came.
+  if (best && (interruption || confidence >= MIN_CONFIDENCE)) {
     request.observer?.token?.(best.text);
     const citations = [citeAnswer(best.passage, best.span, best.text)];
-    const notes =
-      best.confidence < SURE_CONFIDENCE ? ["The model is not sure of this answer."] : [];
-    return { ...facts, found: true, answer: best.text, citations, notes };
+    const doubts = confidence < SURE_CONFIDENCE ? ["The model is not sure of this answer."] : [];
+    return {
+      ...facts,
+      found: true,
+      answer: best.text,
+      citations,
+      notes: [...doubts, ...best.notes],
+    };
   }
   return { ...facts, ...(best ? quoteInstead(request, weights) : NOTHING) };
 }
@@ -80,7 +90,7 @@ const NOTHING = { found: false, answer: "", citations: [], notes: [] };
 
 /** The candidate that the model is surest of and whose sentence shares most with the question; undefined for none. */
 export function chooseCandidate(candidates: readonly Candidate[]): Candidate | undefined {
-  const score = ({ relevance, support, confidence }: Candidate) =>
+  const score = ({ relevance, support, confidence = -Infinity }: Candidate) =>
     relevance + support + 2 * confidence;
   return [...candidates].sort((a, b) => score(b) - score(a))[0];
 }
@@ -124,11 +134,18 @@ function narrow(passage: ScoredPassage, shareOfText: (text: string) => number): 
   return { ...passage, start: passage.start + first.start, end: passage.start + last.end };
 }
 
+interface OneReading {
+  readonly shown: TextPassage;
+  readonly candidate?: Candidate;
+  readonly stats?: RunStats;
+  readonly interruption?: Error;
+}
+
 async function readOne(
   request: ReadingRequest,
   passage: ScoredPassage,
   weights: ReadonlyMap<string, number>,
-) {
+): Promise<OneReading> {
   const { model, format, question, history, passages, index, sampling } = request;
   const { observer, signal } = request;
   const maxTokens = Math.min(sampling.maxTokens ?? MAX_ANSWER_TOKENS, MAX_ANSWER_TOKENS);
@@ -147,26 +164,52 @@ async function readOne(
     ...(observer && { observer }),
     ...(signal && { signal }),
   });
-  const parsed = format.parse(run.text);
-  const text = parsed.text;
-  const span = parsed.refused ? undefined : findQuote(passage.document.text, text, shown);
-  const sentence = span && { ...shown, ...quoteAround(shown, span) };
-  const candidate = sentence && {
+  // A few words shown to nobody: asking again on a new device gives the whole answer.
+  if (run.interruption instanceof DeviceLostError) throw run.interruption;
+  const shared = { shown, ...(run.stats && { stats: run.stats }) };
+  const placed = placeAnswer(shown, format.parse(run.text), run);
+  if (!placed) return { ...shared, ...(run.interruption && { interruption: run.interruption }) };
+  const sentence = { ...shown, ...quoteAround(shown, placed.span) };
+  const candidate: Candidate = {
     passage: shown,
-    span,
-    text,
+    ...placed,
     relevance: passage.score / (passages[0]?.score ?? passage.score),
     support: shareOf(weights, new Set(index.termsOf(passageText(sentence)))),
-    confidence: run.interruption
-      ? -Infinity
-      : await confidenceIn(request, prompt.tokens, run.tokens),
+    notes: cutNotes(run),
   };
-  return {
-    shown,
-    ...(candidate && { candidate }),
-    ...(run.stats && { stats: run.stats }),
-    ...(run.interruption && { interruption: run.interruption }),
-  };
+  if (run.interruption) return { ...shared, candidate, interruption: run.interruption };
+  try {
+    const confidence = await confidenceIn(request, prompt.tokens, run.tokens);
+    return { ...shared, candidate: { ...candidate, confidence } };
+  } catch (error) {
+    if (!isInterruption(error)) throw error;
+    return { ...shared, candidate, interruption: error };
+  }
+}
+
+// Where the answer stands in its passage, and its words there; undefined where it refuses or does not.
+function placeAnswer(
+  shown: TextPassage,
+  { text, refused }: ParsedAnswer,
+  run: ModelRun,
+): { text: string; span: Span } | undefined {
+  const isBroken = run.isCut || run.interruption;
+  if (refused || (isBroken && REFUSAL.startsWith(text.toLowerCase()))) return undefined;
+  const source = shown.document.text;
+  const span = findQuote(source, text, shown);
+  if (span) {
+    // "Starbuck's" is a piece of "Starbuck's boat": the name is the answer.
+    const owner = text.replace(/(?<=\p{L})['’]s$/u, "");
+    const isOwned =
+      owner !== text && /^[ \t]*\n?[ \t]*[\p{L}\p{N}]/u.test(source.slice(span.end, span.end + 80));
+    return isOwned
+      ? { text: owner, span: { start: span.start, end: span.end - (text.length - owner.length) } }
+      : { text, span };
+  }
+  // A run that broke off may have done so within a word.
+  const whole = isBroken ? text.replace(/\s*\S*$/, "") : "";
+  const wholeSpan = findQuote(source, whole, shown);
+  return wholeSpan && { text: whole, span: wholeSpan };
 }
 
 // Mean ln p of the tokens of an answer, its citation included, behind its prompt.

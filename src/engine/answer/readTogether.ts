@@ -6,7 +6,7 @@ import { passageText, placeOf, type TextPassage } from "./passages.ts";
 import type { ParsedAnswer } from "./promptFormats/promptFormat.ts";
 import type { Reading, ReadingRequest } from "./reading.ts";
 import { ReasoningFilter } from "./reasoning.ts";
-import { runModel } from "./runModel.ts";
+import { cutNotes, runModel } from "./runModel.ts";
 import type { ScoredPassage } from "./searchIndex.ts";
 import { splitSentences } from "./sentences.ts";
 import { citeAnswer, citePassage, findQuote } from "./verify.ts";
@@ -83,8 +83,12 @@ export async function answerPrompt(
     reread: read,
     ...(run.stats && { stats: run.stats }),
     ...(run.interruption && { interruption: run.interruption }),
-    notes:
-      found && !isChecked ? ["None of this answer's words could be found in the passages."] : [],
+    notes: [
+      ...(found ? cutNotes(run) : []),
+      ...(found && !isChecked
+        ? ["None of this answer's words could be found in the passages."]
+        : []),
+    ],
   };
 }
 

@@ -1,7 +1,7 @@
 // One run of a model as the answer pipeline needs it: text so far, stats, and what ended it.
 
 import type { Observer, RunStats, SamplingSettings } from "../../protocol.ts";
-import { type StoppedError, UserError } from "../errors.ts";
+import { DeviceLostError, type StoppedError, UserError } from "../errors.ts";
 import type { LanguageModel } from "../languageModel.ts";
 import { ProgressMeter } from "../progress.ts";
 
@@ -12,6 +12,8 @@ export interface ModelRun {
   readonly stats?: RunStats;
   /** Why the run ended early: stopped by the user, or the engine was lost. */
   readonly interruption?: StoppedError | Error;
+  /** The model had more to say than it was allowed tokens. */
+  readonly isCut?: boolean;
 }
 
 export interface RunRequest extends SamplingSettings {
@@ -39,16 +41,30 @@ export async function runModel(model: LanguageModel, request: RunRequest): Promi
   try {
     for (;;) {
       const next = await generation.next();
-      if (next.done) return { text, tokens, stats: next.value };
+      if (next.done) {
+        const isCut = tokens.length === settings.maxTokens;
+        return { text, tokens, stats: next.value, ...(isCut && { isCut }) };
+      }
       text += next.value.text;
       tokens.push(next.value.token);
       onText?.(next.value.text);
       decode.report(tokens.length, settings.maxTokens ?? 0);
     }
   } catch (error) {
-    if (text === "" || error instanceof UserError || !(error instanceof Error)) throw error;
+    if (text === "" || !isInterruption(error)) throw error;
     return { text, tokens, interruption: error };
   }
+}
+
+/** True where work broke off that was fine so far: stopped, or the device or the engine lost; false for bad input. */
+export function isInterruption(error: unknown): error is Error {
+  if (error instanceof DeviceLostError) return true;
+  return error instanceof Error && !(error instanceof UserError);
+}
+
+/** What the user is told of an answer that was cut. */
+export function cutNotes({ isCut, tokens }: ModelRun): string[] {
+  return isCut ? [`The answer was cut off after ${tokens.length} tokens.`] : [];
 }
 
 /** The stats of several runs for one answer: sums, and rates over them. Undefined for none. */

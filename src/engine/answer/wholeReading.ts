@@ -2,6 +2,8 @@
 // begins. Made without an adapter, so that the cache can be planned by the length before the model is loaded.
 
 import type { ModelSettings, Passage } from "../../protocol.ts";
+import { cachePolicyOf } from "../cache/policies/index.ts";
+import { positionSchemeOf } from "../cache/positionSchemes.ts";
 import type { SourceDocument } from "../documents/document.ts";
 import { UserError } from "../errors.ts";
 import { openModel } from "../model/loadWeights.ts";
@@ -98,23 +100,42 @@ function sharedLength(a: readonly number[], b: readonly number[]): number {
  * Where nothing was asked for and the text does not fit, H2O with positions within the cache: sinks, what received most
  * attention, and the end of the text, at positions the model was trained on.
  */
-function planSettings(
-  settings: ModelSettings,
-  { tokens, trained, room }: { tokens: number; trained: number; room: number },
-): ModelSettings {
+function planSettings(settings: ModelSettings, needs: Needs): ModelSettings {
   const { cachePolicy, cacheBudget, contextLength } = settings;
-  const longest = contextLength ?? Math.min(trained, LONGEST_FULL);
-  if (cachePolicy !== undefined) return settings;
-  if (cacheBudget === undefined && tokens <= longest) return settings;
+  const longest = contextLength ?? Math.min(needs.trained, LONGEST_FULL);
+  if (cachePolicy !== undefined) return withRoom(settings, needs);
+  if (cacheBudget === undefined && needs.tokens <= longest) return settings;
   const chunkLength = settings.chunkLength ?? BOUNDED_CHUNK;
-  const fitting = Math.floor((trained - chunkLength - room) / SMALLEST_BUDGET) * SMALLEST_BUDGET;
+  const free = needs.trained - chunkLength - needs.room;
+  const fitting = Math.floor(free / SMALLEST_BUDGET) * SMALLEST_BUDGET;
   const budget = Math.max(SMALLEST_BUDGET, Math.min(LARGEST_BUDGET, fitting));
-  const { contextLength: _, ...rest } = settings;
-  return {
-    ...rest,
-    chunkLength,
-    cachePolicy: "h2o",
-    cacheBudget: cacheBudget ?? budget,
-    positionScheme: settings.positionScheme ?? "in-cache",
-  };
+  return withRoom(
+    {
+      ...settings,
+      chunkLength,
+      cachePolicy: "h2o",
+      cacheBudget: cacheBudget ?? budget,
+      positionScheme: settings.positionScheme ?? "in-cache",
+    },
+    needs,
+  );
+}
+
+interface Needs {
+  /** Of the text, a question and an answer. */
+  readonly tokens: number;
+  /** Length the model was trained on. */
+  readonly trained: number;
+  /** Of a question and an answer. */
+  readonly room: number;
+}
+
+/** Positions within the cache do not grow with the text: its context may be as long as the text needs. */
+function withRoom(settings: ModelSettings, { tokens, trained }: Needs): ModelSettings {
+  const [, policy] = cachePolicyOf(settings.cachePolicy);
+  const [, scheme] = positionSchemeOf(settings.positionScheme ?? policy.positionScheme);
+  if (!policy.evicts || !scheme.movesKeys || tokens <= (settings.contextLength ?? trained))
+    return settings;
+  // A power of two, so that the model is not loaded anew for every document.
+  return { ...settings, contextLength: 2 ** Math.ceil(Math.log2(tokens)) };
 }

@@ -17,6 +17,8 @@ export interface CachePlan {
   readonly budget: number;
   readonly sinks: number;
   readonly recent: number;
+  /** Every so many-th query is recorded, where the policy looks at all. */
+  readonly queryStride: number;
   /** Tokens between two evictions. */
   readonly interval: number;
 }
@@ -56,11 +58,18 @@ export function planCache(
   }
   // Without scores nothing ranks the tokens between sinks and window: the window takes their place.
   const window = policy.scoreKernels === undefined ? budget - sinks : recent;
-  return { policyId, policy, schemeId, scheme, budget, sinks, recent: window, interval };
+  const queryStride = wholeNumber("query stride", settings.cacheQueryStride ?? 1, 1);
+  if (queryStride > interval) {
+    throw new UserError(
+      `A cache query stride of ${queryStride} records no query of a chunk of ${interval} tokens: lower the stride or raise the chunk length.`,
+    );
+  }
+  const kept = { budget, sinks, recent: window };
+  return { policyId, policy, schemeId, scheme, ...kept, queryStride, interval };
 }
 
 function refuseBounds(settings: ModelSettings, policyId: CachePolicyId): void {
-  for (const name of ["cacheBudget", "cacheSinks", "cacheRecent"] as const) {
+  for (const name of ["cacheBudget", "cacheSinks", "cacheRecent", "cacheQueryStride"] as const) {
     if (settings[name] === undefined) continue;
     throw new UserError(
       `Cache policy ${policyId} keeps every token and has no ${name}: leave it out, or choose a policy that evicts.`,

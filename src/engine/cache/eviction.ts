@@ -84,21 +84,31 @@ export class Eviction {
   }
 
   /**
-   * The queries to record of a pass of `tokens`, behind which `left` more are read before the next eviction;
-   * `isFirst` for the first pass behind one. `undefined` where the policy looks at no attention.
+   * The queries to record of a pass of `tokens`: `since` were read since the last eviction, `left` are read before the
+   * next, `length` slots are filled. `undefined` where the policy looks at no attention.
    */
   sample(
     tokens: number,
-    { left, isFirst, length }: { left: number; isFirst: boolean; length: number },
+    { since, left, length }: { since: number; left: number; length: number },
   ): QuerySample | undefined {
     const { records } = this.plan.policy;
     if (records === undefined) return undefined;
-    const summedSlots = isFirst && !records.accumulates ? 0 : Math.min(this.#summedSlots, length);
+    const summedSlots =
+      since === 0 && !records.accumulates ? 0 : Math.min(this.#summedSlots, length);
     this.#summedSlots = length + tokens;
-    const all = { first: 0, stride: 1, count: tokens, summedSlots };
-    if (records.queries === "all") return all;
-    const first = Math.max(0, tokens + left - records.queries);
-    return { ...all, first: Math.min(first, tokens), count: Math.max(0, tokens - first) };
+    if (records.queries === "all") {
+      const stride = this.plan.queryStride;
+      // The last query of every stride since the eviction, however the tokens are cut into passes.
+      const first = stride - 1 - (since % stride);
+      return {
+        first,
+        stride,
+        count: Math.max(0, Math.ceil((tokens - first) / stride)),
+        summedSlots,
+      };
+    }
+    const first = Math.min(tokens, Math.max(0, tokens + left - records.queries));
+    return { first, stride: 1, count: tokens - first, summedSlots };
   }
 
   writeSample({ first, stride, count, summedSlots }: QuerySample): void {

@@ -192,6 +192,7 @@ export class KvCache {
       policy: plan?.policyId ?? "full",
       positionScheme: plan?.schemeId ?? "original",
       ...(plan && { budget: plan.budget, sinks: plan.sinks, recent: plan.recent }),
+      ...(plan?.policy.records?.queries === "all" && { queryStride: plan.queryStride }),
       typeK,
       typeV,
       tokensRead: read,

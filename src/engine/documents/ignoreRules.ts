@@ -4,6 +4,9 @@ import { readFile, stat } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import ignore, { type Ignore } from "ignore";
 
+/** git's core.ignorecase is true by default where file systems fold case. */
+const FOLDS_CASE = process.platform === "darwin" || process.platform === "win32";
+
 interface RuleFile {
   readonly folder: string;
   readonly rules: Ignore;
@@ -63,7 +66,8 @@ export class IgnoreRules {
 
 async function readRules(path: string, folder: string): Promise<RuleFile | undefined> {
   try {
-    return { folder, rules: ignore().add(await readFile(path, "utf8")) };
+    const rules = ignore({ ignorecase: FOLDS_CASE }).add(await readFile(path, "utf8"));
+    return { folder, rules };
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

@@ -1,7 +1,7 @@
 // The GPU device: opened with everything the adapter offers, closed by one owner. Loss and validation errors are kept
 // here, because WebGPU reports them later than the call that caused them.
 
-import { UserError } from "../errors.ts";
+import { DeviceLostError, OutOfMemoryError } from "../errors.ts";
 import { type AdapterRequest, type FoundAdapter, findAdapter } from "./adapter.ts";
 import { BufferPool } from "./buffers.ts";
 import { BufferUsage, isOutOfMemory, MapMode } from "./bufferUsage.ts";
@@ -51,7 +51,7 @@ export class Gpu {
   /** Throw what WebGPU reported since the last call: a lost device, or a command it refused. */
   check(): void {
     if (this.isLost) {
-      throw new UserError(
+      throw new DeviceLostError(
         `The GPU device was lost (${this.#lostReason ?? "closed"}): ask again, the model is loaded anew.`,
       );
     }
@@ -62,7 +62,7 @@ export class Gpu {
     // Buffers that were not created are part of the model by now: it has to be loaded anew.
     this.#lostReason = "out of memory";
     const held = Object.values(this.buffers.bytes()).reduce((sum, bytes) => sum + bytes, 0);
-    throw new UserError(
+    throw new OutOfMemoryError(
       `The GPU ran out of memory at ${(held / 1e9).toFixed(1)} GB: choose a smaller model, a smaller quantisation or a shorter context, or close other programs that use the GPU.`,
     );
   }

@@ -1,7 +1,7 @@
 // A GGUF file opened for reading by ranges: the header is parsed from a growing window, tensors are read in pieces.
 // The file is never held whole in memory.
 
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { UserError } from "../errors.ts";
 import {
   type GgufHeader,
@@ -39,11 +39,8 @@ export class GgufFile {
   static async open(path: string): Promise<GgufFile> {
     const handle = await openForReading(path);
     try {
-      const stats = await handle.stat();
-      if (!stats.isFile())
-        throw new UserError(`${path} is not a file: give the path of a GGUF model.`);
-      const header = await readHeader(handle, path, stats.size);
-      return new GgufFile(path, stats.size, header, handle);
+      const { size } = await handle.stat();
+      return new GgufFile(path, size, await readHeader(handle, path, size), handle);
     } catch (error) {
       await handle.close();
       throw error;
@@ -66,8 +63,12 @@ export class GgufFile {
 
 async function openForReading(path: string): Promise<FileHandle> {
   try {
+    // Asked before opening: a named pipe would keep whoever opens it waiting for a writer.
+    const isFile = (await stat(path)).isFile();
+    if (!isFile) throw new UserError(`${path} is not a file: give the path of a GGUF model.`);
     return await open(path, "r");
   } catch (error) {
+    if (error instanceof UserError) throw error;
     const code = error instanceof Error && "code" in error ? error.code : error;
     if (code === "ENOENT")
       throw new UserError(`${path} does not exist: give the path of a GGUF model.`);

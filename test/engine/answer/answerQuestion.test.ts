@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { answerQuestion } from "../../../src/engine/answer/answerQuestion.ts";
 import { Shelf } from "../../../src/engine/answer/shelf.ts";
-import { StoppedError, UserError } from "../../../src/engine/errors.ts";
+import { DeviceLostError, StoppedError, UserError } from "../../../src/engine/errors.ts";
 import type { LanguageModel } from "../../../src/engine/languageModel.ts";
 import type { Answer, AskParams } from "../../../src/protocol.ts";
 import { characterTokenizer, type Script, scriptedModel } from "../../support/scriptedModel.ts";
@@ -96,6 +96,11 @@ describe("answering with a model that copies spans", () => {
     const answer = await ask(QUESTION, { model: reader(() => " not in the text") });
     assert.equal(answer.found, false);
     assert.deepEqual(answer.citations, []);
+    assert.equal(answer.answer, "The model found no answer in the text.");
+    assert.match(
+      answer.notes?.join() ?? "",
+      /^Nearest: “The parliament of Atlantis was established in 1999 by Queen Mara\.” \(\S*history\.md:4\)/,
+    );
   });
 
   it("quotes the nearest sentence, and says so, when the model is unsure", async () => {
@@ -118,6 +123,8 @@ describe("answering with a model that copies spans", () => {
     const model = reader(saysYear);
     const answer = await ask("Who is Napoleon's gardener?", { model });
     assert.equal(answer.found, false);
+    assert.equal(answer.answer, "Nothing in the text answers this.");
+    assert.equal(answer.notes, undefined);
     assert.deepEqual(model.prompts, []);
   });
 
@@ -129,6 +136,73 @@ describe("answering with a model that copies spans", () => {
     const answer = await ask("And by whom was it established?", { model, params: { history } });
     assert.equal(answer.answer, "Queen Mara");
     assert.equal(answer.citations[0]?.verified, true);
+  });
+
+  it("hands over the words it has when stopped, up to the last whole one", async () => {
+    const breakOff = { after: 9, error: new StoppedError() };
+    const answer = await ask("By whom was the parliament of Atlantis established?", {
+      model: reader(() => " Queen Mara [1]", { breakOff }),
+    });
+    assert.equal(answer.partial, true);
+    assert.equal(answer.answer, "Queen");
+    assert.equal(answer.citations[0]?.origin, "answer");
+    assert.doesNotMatch(answer.notes?.join() ?? "", /sure/);
+  });
+
+  it("throws what broke it off where there is nothing to hand over yet", async () => {
+    for (const [reply, error] of [
+      [" not in the text", new StoppedError()],
+      [" Queen Mara [1]", new DeviceLostError("device lost")],
+    ] as const) {
+      const model = reader(() => reply, { breakOff: { after: 9, error } });
+      await assert.rejects(ask(QUESTION, { model }), error);
+    }
+  });
+
+  it("hands over an answer that was stopped before it was weighed", async () => {
+    const model = reader(saysYear);
+    const stopped = { ...model, scoreTokens: () => Promise.reject(new StoppedError()) };
+    const answer = await ask(QUESTION, { model: stopped });
+    assert.equal(answer.partial, true);
+    assert.equal(answer.answer, "1999");
+    assert.equal(answer.citations[0]?.verified, true);
+  });
+
+  it("keeps what an earlier passage said when the device is lost in a later one", async () => {
+    const model = reader(saysYear);
+    let runs = 0;
+    const failing: LanguageModel = {
+      ...model,
+      generate: (request) => {
+        if (++runs > 1) throw new DeviceLostError("device lost");
+        return model.generate(request);
+      },
+    };
+    const filler = "The parliament of Atlantis sits by the sea. ".repeat(3);
+    const files = { "a.md": `${filler}\n\n${FILES["history.md"]}`, "b.md": `${filler}\n` };
+    const answer = await ask(QUESTION, { files, model: failing });
+    assert.equal(answer.answer, "1999");
+    assert.equal(answer.partial, true);
+    assert.match(answer.notes?.join() ?? "", /device lost/);
+  });
+
+  it("says when an answer was cut off", async () => {
+    const answer = await ask("By whom was the parliament of Atlantis established?", {
+      model: reader(() => " Queen Mara [1]"),
+      params: { maxTokens: 8 },
+    });
+    assert.equal(answer.answer, "Queen");
+    assert.match(answer.notes?.join() ?? "", /cut off after 8 tokens/);
+  });
+
+  it("names the owner, not a fragment of what is owned", async () => {
+    const files = { "a.md": "The parliament of Atlantis was Mara's idea, not Bob's.\n" };
+    const askWhose = (reply: string) =>
+      ask("Whose idea was the parliament of Atlantis?", { files, model: reader(() => reply) });
+    const answer = await askWhose(" Mara's [1]");
+    assert.equal(answer.answer, "Mara");
+    assert.equal(answer.citations[0]?.verified, true);
+    assert.equal((await askWhose(" Bob's [1]")).answer, "Bob's", "nothing owned follows it");
   });
 
   it("throws StoppedError when stopped before there is anything to show", async () => {
@@ -157,6 +231,14 @@ describe("answering with a model that follows instructions", () => {
     const answer = await ask(QUESTION, { model: chat(() => 'It says "founded in 2001" [1].') });
     assert.ok(answer.citations.every(({ verified, origin }) => !verified && origin === "passage"));
     assert.match(answer.notes?.join() ?? "", /could be found/);
+  });
+
+  it("says when an answer was cut off", async () => {
+    const params = { maxTokens: 6 };
+    const answer = await ask(QUESTION, { model: chat(() => "It was so, I think."), params });
+    assert.match(answer.notes?.join() ?? "", /cut off after 6 tokens/);
+    const whole = await ask(QUESTION, { model: chat(() => "It was so.") });
+    assert.doesNotMatch(whole.notes?.join() ?? "", /cut off/);
   });
 
   it("keeps within the model's context, in document order, the question last", async () => {
@@ -189,14 +271,17 @@ describe("answering with a model that follows instructions", () => {
     });
     assert.equal(answer.partial, true);
     assert.equal(answer.answer, "It was established in 1999");
+    assert.doesNotMatch(answer.notes?.join() ?? "", /stopped/i, "`partial` says it");
   });
 
   it("keeps what was written before the engine was lost", async () => {
-    const breakOff = { after: 6, error: new Error("device lost") };
-    const answer = await ask(QUESTION, { model: chat(() => "It was so.", { breakOff }) });
-    assert.equal(answer.partial, true);
-    assert.equal(answer.answer, "It was");
-    assert.match(answer.notes?.join() ?? "", /device lost/);
+    for (const error of [new Error("device lost"), new DeviceLostError("device lost")]) {
+      const breakOff = { after: 6, error };
+      const answer = await ask(QUESTION, { model: chat(() => "It was so.", { breakOff }) });
+      assert.equal(answer.partial, true);
+      assert.equal(answer.answer, "It was");
+      assert.match(answer.notes?.join() ?? "", /device lost/);
+    }
   });
 });
 
@@ -207,6 +292,7 @@ describe("answering without a model", () => {
     assert.match(answer.citations[0]?.quote ?? "", /^The parliament of Atlantis was\nestablished/);
     assert.equal(answer.citations[0]?.verified, false);
     assert.equal(answer.stats, undefined);
+    assert.equal(answer.coverage.tokensReread, 0, "nothing was read to a model");
   });
 
   it("finds where a phrase stands, across lines, whatever the case", async () => {
@@ -214,6 +300,14 @@ describe("answering without a model", () => {
     assert.equal(answer.found, true);
     assert.match(answer.answer, /once: .*history\.md:4\./);
     assert.deepEqual([answer.citations[0]?.startLine, answer.citations[0]?.endLine], [4, 5]);
+  });
+
+  it("searches a quoted phrase that stands alone exactly, and asks what is not in the text", async () => {
+    const answer = await ask('"Atlantis was established"');
+    assert.match(answer.answer, /once: .*history\.md:4\./);
+    const question = await ask('"When was the parliament of Atlantis established?"');
+    assert.equal(question.found, true);
+    assert.match(question.answer, /^“The parliament of Atlantis/);
   });
 
   it("counts mentions exactly, and says when there are none", async () => {

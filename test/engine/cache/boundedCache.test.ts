@@ -145,6 +145,7 @@ describe("a model with a bounded cache", function () {
     await refused({ ...h2o, cacheBudget: 10, cacheRecent: 8 }, /budget of 10 .* 4 sinks and 8 /);
     await refused({ ...h2o, cacheBudget: 1 }, /budget cannot be 1/);
     await refused({ ...h2o, cacheRecent: 2.5 }, /recent cannot be 2.5/);
+    await refused({ ...h2o, chunkLength: 32, cacheQueryStride: 33 }, /stride of 33 .* chunk of 32/);
     await refused({ cacheBudget: 10 }, /full keeps every token and has no cacheBudget/);
     await refused({ cachePolicy: "h3o" }, /"h3o": choose full, .*h2o/);
     const local = join(folder(), "local.gguf");

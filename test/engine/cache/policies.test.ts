@@ -20,6 +20,7 @@ import { randomFloats } from "../../support/random.ts";
 interface Case {
   readonly groupSize: number;
   readonly kind: "random" | "sharp" | "equal keys" | "zeros";
+  readonly stride?: number;
 }
 
 const NUM_KV_HEADS = 2;
@@ -42,9 +43,10 @@ describe("cache policies", () => {
       { groupSize: 8, kind: "sharp" },
       { groupSize: 1, kind: "equal keys" },
       { groupSize: 1, kind: "zeros" },
+      { groupSize: 4, kind: "random", stride: 4 },
     ];
     for (const test of cases) {
-      it(`${id} keeps what dense attention says: ${test.kind}, group of ${test.groupSize}`, async () => {
+      it(`${id} keeps what dense attention says: ${describeCase(test)}`, async () => {
         // Registry keys are ids.
         await compareStream(gpu(), id as CachePolicyId, test);
       });
@@ -60,6 +62,10 @@ describe("cache policies", () => {
   });
 });
 
+function describeCase({ kind, groupSize, stride }: Case): string {
+  return `${kind}, group of ${groupSize}${stride ? `, every ${stride}th query` : ""}`;
+}
+
 async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<void> {
   const shape = {
     numHeads: test.groupSize * NUM_KV_HEADS,
@@ -71,7 +77,13 @@ async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<v
     valueType: "f32",
   } as const;
   // Positions are RoPE's business, which is not part of this layer.
-  const settings = { ...SETTINGS, cachePolicy: id, positionScheme: "original" };
+  const { stride = 1 } = test;
+  const settings = {
+    ...SETTINGS,
+    cachePolicy: id,
+    cacheQueryStride: stride,
+    positionScheme: "original",
+  };
   const plan = planCache(settings, { layers: [] }, INTERVAL);
   assert.ok(plan);
   const rows = rowsOf(test, qkvSize(shape));
@@ -112,7 +124,7 @@ async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<v
       const buffers = { qkv, cache: layer, output, step, partial: output, statistics: output };
       const commands = new CommandList();
       attention.encodeStore(commands, buffers, tokens);
-      const sample = eviction.sample(tokens, { left, isFirst: first === begin, length });
+      const sample = eviction.sample(tokens, { since: first - begin, left, length });
       if (sample !== undefined) {
         eviction.writeSample(sample);
         eviction.encodeRecord(commands, buffers, { sample, length: length + tokens });
@@ -122,7 +134,7 @@ async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<v
       first += tokens;
     }
     held = held.map((slots) => [...slots, ...range(begin, end)]);
-    for (const [h, head] of heads.entries()) head.record(begin, end, at2(held, h));
+    for (const [h, head] of heads.entries()) head.record(begin, end, at2(held, h), stride);
     if (cache.length > plan.budget) {
       eviction.write(cache);
       const commands = new CommandList();

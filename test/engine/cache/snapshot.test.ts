@@ -255,6 +255,7 @@ describe("a model's cache, saved and restored", function () {
       "h2o with positions in the cache",
       { ...bounded, cachePolicy: "h2o", positionScheme: "in-cache" },
     ],
+    ["h2o by a sample of queries", { ...bounded, cachePolicy: "h2o", cacheQueryStride: 4 }],
     ["tova", { ...bounded, cachePolicy: "tova" }],
     [
       "snapkv in q8_0",
@@ -305,6 +306,7 @@ describe("a model's cache, saved and restored", function () {
       { ropeScaling: "linear", ropeFactor: 2 },
       { ...bounded, cachePolicy: "h2o" },
       { ...bounded, cachePolicy: "h2o", cacheBudget: 50 },
+      { ...bounded, cachePolicy: "h2o", cacheQueryStride: 4 },
       { ...bounded, cachePolicy: "h2o", positionScheme: "in-cache" },
     ])
       identities.push(JSON.stringify((await load(settings)).keeper.identity));

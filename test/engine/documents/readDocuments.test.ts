@@ -9,6 +9,7 @@ import {
   readDocuments,
 } from "../../../src/engine/documents/readDocuments.ts";
 import { StoppedError, UserError } from "../../../src/engine/errors.ts";
+import { skip } from "../../support/skip.ts";
 import { testData } from "../../support/testData.ts";
 import { withFiles } from "../../support/writtenFiles.ts";
 
@@ -46,6 +47,17 @@ describe("reading documents", () => {
       const inside = await readDocuments([join(folder, "a")]);
       assert.equal(reasonOf(inside, "one.out"), "ignored by .gitignore", "rules above hold, too");
     });
+  });
+
+  it("tells capitals apart in ignore files where the system's git does", async function () {
+    if (process.platform !== "linux") skip(this, "git folds case on this system");
+    await withFiles(
+      { ".git/HEAD": "", ".gitignore": "makefile\n", Makefile: "all:" },
+      async (folder) => {
+        const collection = await readDocuments([folder]);
+        assert.ok(pathsIn(folder, collection).includes("Makefile"));
+      },
+    );
   });
 
   it("reads a folder that git ignores when it is named", async () => {

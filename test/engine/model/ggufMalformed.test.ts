@@ -1,6 +1,7 @@
 // Damaged and hostile GGUF files: each ends in one line that names the file, at once and without a large allocation.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../../../src/engine/errors.ts";
@@ -14,6 +15,7 @@ import { smallModel } from "../../support/randomModel.ts";
 import { tinyVocabulary } from "../../support/randomModelMetadata.ts";
 import { bytes, rawGguf, rawKey, rawTensor, rawText, u32, u64 } from "../../support/rawGguf.ts";
 import { assertRefusedModel } from "../../support/refusedModel.ts";
+import { skip } from "../../support/skip.ts";
 import { useTemporaryFolder } from "../../support/temporaryFolder.ts";
 
 const MAX_U64 = 2n ** 64n - 1n;
@@ -201,6 +203,13 @@ describe("a malformed GGUF file", () => {
       assert.equal(file.metadata.values.get("a"), 2n ** 53n + 1n);
       assert.throws(() => file.metadata.integer("a"), /a is 9007199254740993/);
       await file.close();
+    });
+
+    it("of a named pipe is not waited for", function () {
+      if (process.platform === "win32") skip(this, "Windows keeps pipes in a place of their own");
+      const pipe = join(folder(), "pipe.gguf");
+      execFileSync("mkfifo", [pipe]);
+      return assertRefusedModel(pipe, /is not a file/);
     });
 
     it("of a huge file is not read on its word alone", async () => {
