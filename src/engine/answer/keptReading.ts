@@ -104,7 +104,7 @@ export async function answerFromCache(
     const isChecked = citations.some(({ verified }) => verified);
     return {
       found,
-      answer: found ? answered.answer : "Nothing in the text answers this.",
+      answer: found ? answered.answer : "The cache holds no answer to this.",
       citations,
       coverage: {
         tokensTotal: cache.tokensRead,
@@ -140,7 +140,7 @@ function withFoundText(
     const span = findQuote(document.text, text);
     if (!span) continue;
     const passage = { document, start: 0, end: document.text.length };
-    return [citeAnswer(passage, span, text), ...citations];
+    return [citeAnswer(passage, span, text)];
   }
   return citations;
 }

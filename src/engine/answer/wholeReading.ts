@@ -17,7 +17,7 @@ import { toPrompt } from "./readTogether.ts";
 /** Questions that have nothing in common: what their prompts share does not depend on the question. */
 const PROBES = ["Who?", "9 lives", "(x)", "élan"];
 /** Tokens that a question and its answer take, for models that copy spans and for those that write. */
-const QUESTION_ROOM = { span: 192, text: 768 };
+const QUESTION_ROOM = { span: 80, text: 768 };
 /** A cache of every token beyond this is too large to be the default. */
 const LONGEST_FULL = 32_768;
 const LARGEST_BUDGET = 4096;
