@@ -38,12 +38,7 @@ export function installPackages({ dev }) {
   say(`installing the npm packages of package-lock.json (${dev ? "a minute or two" : "seconds"})`);
   const omit = dev ? [] : ["--omit=dev"];
   const args = ["ci", ...omit, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-  const npm = spawnSync("npm", args, {
-    cwd: root,
-    stdio: ["ignore", 2, 2],
-    shell: process.platform === "win32",
-  });
-  if (npm.status !== 0) stop("npm ci failed: see above; is npm's registry reachable?");
+  if (runNpm(args) !== 0) stop("npm ci failed: see above; is npm's registry reachable?");
 }
 
 /** npm records what it installed in node_modules/.package-lock.json, in the lockfile's own form. */
@@ -135,6 +130,12 @@ function installPrograms(programs, packages) {
 function isOnPath(program) {
   const finder = process.platform === "win32" ? "where" : "which";
   return spawnSync(finder, [program], { stdio: "ignore" }).status === 0;
+}
+
+/** Run npm in the repository, what it prints on standard error; its exit status. */
+export function runNpm(args) {
+  const shell = process.platform === "win32";
+  return spawnSync("npm", args, { cwd: root, stdio: ["ignore", 2, 2], shell }).status ?? 1;
 }
 
 /** Run a Node program in the repository, its output passed through; its exit status. */

@@ -13,6 +13,7 @@ import {
   requireNode,
   root,
   runNode,
+  runNpm,
   say,
 } from "./setup.mjs";
 
@@ -32,7 +33,7 @@ if (!isUnit) {
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 say("checking format, lint and types");
-if (runNode([npmProgram(), "run", "--silent", "check"]) !== 0) total.failed++;
+if (runNpm(["run", "--silent", "check"]) !== 0) total.failed++;
 
 const vscodeTests = "test/vscode/**/*.test.ts";
 runMocha(
@@ -78,9 +79,4 @@ function readCounts(file) {
     // Mocha ended before its report: a native crash.
     return { passes: 0, failures: 0, pending: 0 };
   }
-}
-
-/** npm's own program, which npm names to the scripts it runs. */
-function npmProgram() {
-  return process.env.npm_execpath ?? "/usr/bin/npm";
 }

@@ -1,6 +1,6 @@
 // A long text through a bounded cache: perplexity, pace, GPU bytes and process memory as it goes on, as JSON.
 // Run: node --expose-gc --import=tsx test/bench/stream.ts --model FILE.gguf --text FILE [--tokens N] [--policy ID] [--budget N]
-//      [--scheme ID] [--type ID] [--seconds N] [--every N]; ends at the first of tokens and seconds.
+//      [--scheme ID] [--type ID] [--stride N] [--seconds N] [--every N]; ends at the first of tokens and seconds.
 
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
@@ -15,6 +15,7 @@ const { values } = parseArgs({
     tokens: { type: "string", default: "1000000" },
     policy: { type: "string", default: "h2o" },
     budget: { type: "string", default: "4096" },
+    stride: { type: "string", default: "1" },
     scheme: { type: "string", default: "in-cache" },
     type: { type: "string", default: "f16" },
     seconds: { type: "string", default: "1000000" },
@@ -28,6 +29,7 @@ const gpu = await openGpu();
 const settings = {
   cachePolicy: values.policy,
   cacheBudget: Number(values.budget),
+  cacheQueryStride: Number(values.stride),
   positionScheme: values.scheme,
   cacheTypeK: values.type,
   cacheTypeV: values.type,

@@ -67,9 +67,9 @@ export async function answerQuestion(
   });
   const asked = phraseAskedFor(params.question);
   if (asked) {
-    const { phrase, isAlone } = asked;
+    const { phrase, isQuestion } = asked;
     const occurrences = await findOccurrences(documents, phrase, watch.signal);
-    if (occurrences.length > 0 || !isAlone)
+    if (occurrences.length > 0 || !isQuestion)
       return finish(tellOccurrences(phrase, occurrences), documents, skipped, tools, watch);
   }
   await shelf.index.add(documents, watch);

@@ -18,8 +18,8 @@ export interface Occurrence extends Span {
 
 export interface PhraseQuestion {
   readonly phrase: string;
-  /** The question is the phrase and nothing else: where it stands nowhere, it may be a question that was quoted. */
-  readonly isAlone: boolean;
+  /** It is quoted, alone and ends with a question mark: where it stands nowhere, it is asked itself. */
+  readonly isQuestion: boolean;
 }
 
 /** The words whose occurrences a question asks for, or undefined where it asks something else. */
@@ -28,10 +28,11 @@ export function phraseAskedFor(question: string): PhraseQuestion | undefined {
   const rest = question.replace(QUOTED, " ");
   const isAlone = quoted !== undefined && !/[\p{L}\p{N}]/u.test(rest);
   if (quoted !== undefined && (isAlone || ASKS_FOR_PHRASE.test(rest))) {
-    return { phrase: quoted.trim().replace(/[.,;:]$/, ""), isAlone };
+    const phrase = quoted.trim().replace(/[.,;:]$/, "");
+    return { phrase, isQuestion: isAlone && phrase.endsWith("?") };
   }
   const phrase = (HOW_OFTEN.exec(question) ?? IS_MENTIONED.exec(question))?.[1]?.trim();
-  return phrase === undefined ? undefined : { phrase, isAlone: false };
+  return phrase === undefined ? undefined : { phrase, isQuestion: false };
 }
 
 /** Every place where the words stand: whole words, case, accents and white space folded. */

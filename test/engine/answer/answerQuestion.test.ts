@@ -308,6 +308,9 @@ describe("answering without a model", () => {
     const question = await ask('"When was the parliament of Atlantis established?"');
     assert.equal(question.found, true);
     assert.match(question.answer, /^“The parliament of Atlantis/);
+    const misquoted = await ask('"Atlantis was never established"');
+    assert.equal(misquoted.found, false);
+    assert.match(misquoted.answer, /does not stand in the text/);
   });
 
   it("counts mentions exactly, and says when there are none", async () => {
