@@ -261,6 +261,46 @@ export interface AskParams extends ModelSettings, SamplingSettings {
   readonly unsaved?: Readonly<Record<string, string>>;
 }
 
+export interface IngestParams extends ModelSettings {
+  readonly paths: readonly string[];
+  /** Text of editors not yet saved, by path: read instead of the file. */
+  readonly unsaved?: Readonly<Record<string, string>>;
+}
+
+/** What reading into a saved cache gave. */
+export interface Ingestion {
+  /** The document's path, or what was named where there are several. */
+  readonly document: string;
+  readonly tokensRead: number;
+  /** Mean over layers and KV heads. */
+  readonly tokensKept: number;
+  readonly policy: string;
+  /** Bytes on disk. */
+  readonly bytes: number;
+  /** The saved file. */
+  readonly path: string;
+  /** True when exactly this was saved before, and nothing had to be read. */
+  readonly restored: boolean;
+  readonly skipped: readonly Skipped[];
+  readonly stats: RunStats;
+}
+
+/** A cache on disk. */
+export interface SavedCacheInfo {
+  readonly document: string;
+  readonly model: string;
+  readonly policy: string;
+  readonly tokensRead: number;
+  readonly tokensKept: number;
+  /** Bytes on disk. */
+  readonly bytes: number;
+  /** Bytes on the GPU: 0 unless it is loaded now. */
+  readonly gpuBytes: number;
+  /** ISO 8601. */
+  readonly lastUsed: string;
+  readonly path: string;
+}
+
 export interface SummarizeParams extends ModelSettings, SamplingSettings {
   readonly path: string;
   readonly unsaved?: Readonly<Record<string, string>>;
@@ -280,6 +320,11 @@ export interface Requests {
   ask: { params: AskParams & Stream; result: Answer };
   summarize: { params: SummarizeParams & Stream; result: Summary };
   generate: { params: GenerateParams & Stream; result: Generation };
+  ingest: { params: IngestParams & Stream; result: Ingestion };
+  savedCaches: {
+    params: { readonly cacheDir?: string };
+    result: { readonly caches: readonly SavedCacheInfo[] };
+  };
   read: { params: { readonly paths: readonly string[] } & Stream; result: ReadResult };
   search: {
     params: {
@@ -319,6 +364,10 @@ export interface EngineApi {
   ask(params: AskParams, observer: Observer, signal: AbortSignal): Promise<Answer>;
   summarize(params: SummarizeParams, observer: Observer, signal: AbortSignal): Promise<Summary>;
   generate(params: GenerateParams, observer: Observer, signal: AbortSignal): Promise<Generation>;
+  ingest(params: IngestParams, observer: Observer, signal: AbortSignal): Promise<Ingestion>;
+  savedCaches(
+    params: Requests["savedCaches"]["params"],
+  ): Promise<Requests["savedCaches"]["result"]>;
   read(
     params: Requests["read"]["params"],
     observer: Observer,

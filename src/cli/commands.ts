@@ -7,6 +7,7 @@ import { convert } from "./commands/convert.ts";
 import { detokenize } from "./commands/detokenize.ts";
 import { doctor } from "./commands/doctor.ts";
 import { generate } from "./commands/generate.ts";
+import { ingest } from "./commands/ingest.ts";
 import { inspect } from "./commands/inspect.ts";
 import { models } from "./commands/models.ts";
 import { perplexity } from "./commands/perplexity.ts";
@@ -18,6 +19,7 @@ import { tokenize } from "./commands/tokenize.ts";
 
 export const commands: Readonly<Record<string, Command>> = {
   ask,
+  ingest,
   summarize,
   read,
   search,

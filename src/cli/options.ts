@@ -72,6 +72,13 @@ export const modelOptions = {
     group: model,
     description: "How values are stored in the cache. Default f16.",
   },
+  "cache-dir": {
+    type: "string",
+    value: "DIR",
+    group: model,
+    description:
+      "Where caches are saved, up to 20 GB together, the least recently used removed. Default: the user's cache folder.",
+  },
   "rope-scaling": {
     type: "string",
     value: "ID",

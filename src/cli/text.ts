@@ -4,11 +4,14 @@ import type {
   Answer,
   Citation,
   Coverage,
+  Ingestion,
   Passage,
   RunStats,
+  SavedCacheInfo,
   Skipped,
   Summary,
 } from "../protocol.ts";
+import { textTable } from "./textTable.ts";
 
 const shownSkips = 5;
 
@@ -45,6 +48,36 @@ export function passageText(passage: Passage): string {
   return `${placeText(passage)} (score ${passage.score.toFixed(2)})\n${passage.text.trimEnd()}`;
 }
 
+/** What was read and kept, where it is saved, and how fast. */
+export function ingestionText(ingestion: Ingestion): string {
+  const { document, tokensRead, tokensKept, policy, bytes, path, restored, skipped } = ingestion;
+  const what = restored ? "was saved before" : "is saved";
+  const { budget } = ingestion.stats.cache;
+  return paragraphs([
+    `${document} ${what}: ${count(tokensRead)} tokens read, ${count(Math.round(tokensKept))} kept (policy ${policy}${budget === undefined ? "" : `, budget ${count(budget)}`}), ${megabytes(bytes)} in ${path}`,
+    [skippedText(skipped), ...(restored ? [] : statsText(ingestion.stats))]
+      .filter(Boolean)
+      .join("\n"),
+  ]);
+}
+
+/** The saved caches as a table. */
+export function savedCachesText(caches: readonly SavedCacheInfo[]): string {
+  if (caches.length === 0) return "No caches are saved: `lectern ingest PATH` makes one.";
+  const head = ["document", "model", "policy", "read", "kept", "disk", "GPU", "last used"];
+  const rows = caches.map((cache) => [
+    cache.document,
+    cache.model,
+    cache.policy,
+    count(cache.tokensRead),
+    count(Math.round(cache.tokensKept)),
+    megabytes(cache.bytes),
+    megabytes(cache.gpuBytes),
+    cache.lastUsed.slice(0, 16).replace("T", " "),
+  ]);
+  return textTable(head, rows);
+}
+
 /** What was left out, the first few by name; empty when nothing was. */
 export function skippedText(skipped: readonly Skipped[]): string {
   if (skipped.length === 0) return "";
@@ -70,11 +103,14 @@ function placeText({ path, startLine, endLine, page }: Omit<Passage, "score" | "
 }
 
 function coverageText(coverage: Coverage): string {
-  const { tokensTotal, tokensSearched, tokensReread, skipped } = coverage;
-  const parts = [
-    `Searched ${count(tokensSearched)} of ${count(tokensTotal)} tokens`,
-    ...(tokensReread > 0 ? [`read ${count(tokensReread)} again word for word`] : []),
-  ];
+  const { tokensTotal, tokensSearched, tokensInCache, tokensReread, skipped } = coverage;
+  const parts =
+    tokensInCache > 0
+      ? [`Cache holds ${count(tokensInCache)} of ${count(tokensTotal)} tokens`]
+      : [
+          `Searched ${count(tokensSearched)} of ${count(tokensTotal)} tokens`,
+          ...(tokensReread > 0 ? [`read ${count(tokensReread)} again word for word`] : []),
+        ];
   const left = skippedText(skipped);
   return `${parts.join(", ")}${left ? `; ${left}` : ""}.`;
 }
@@ -85,6 +121,10 @@ function statsText(stats: RunStats | undefined): string[] {
   return [
     `${stats.model} on ${stats.adapter}: ${count(stats.promptTokens)} tokens in at ${speed(stats.prefillTokensPerSecond)}/s, ${count(stats.generatedTokens)} out at ${speed(stats.decodeTokensPerSecond)}/s, first after ${(stats.timeToFirstTokenMs / 1000).toFixed(1)} s.`,
   ];
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 function paragraphs(parts: readonly string[]): string {

@@ -8,20 +8,33 @@ import type {
   EngineSnapshot,
   GenerateParams,
   Generation,
+  Ingestion,
+  IngestParams,
   ModelSettings,
   Observer,
   ReadResult,
   Requests,
   RunStats,
+  Skipped,
   SummarizeParams,
   Summary,
 } from "../protocol.ts";
 import { answerQuestion } from "./answer/answerQuestion.ts";
+import {
+  answerFromCache,
+  type KeptReading,
+  type KeptWork,
+  keepReading,
+  toIngestion,
+} from "./answer/keptReading.ts";
 import { readTexts } from "./answer/readTexts.ts";
 import { searchPassages } from "./answer/searchPassages.ts";
 import { Shelf } from "./answer/shelf.ts";
 import { summarizeDocument } from "./answer/summarizeDocument.ts";
-import { NoAdapterError } from "./errors.ts";
+import { planWholeReading, type WholeReading } from "./answer/wholeReading.ts";
+import { SnapshotStore } from "./cache/snapshotStore.ts";
+import { readDocuments } from "./documents/readDocuments.ts";
+import { NoAdapterError, UserError } from "./errors.ts";
 import { generateText } from "./generateText.ts";
 import { listModels } from "./model/models.ts";
 import { ModelHost, type ModelOpener, type OpenModel, type Work } from "./modelHost.ts";
@@ -45,6 +58,8 @@ export class Engine implements EngineApi {
   readonly #beganMs = performance.now();
   #embeddedTokenizer: Promise<Tokenizer> | undefined;
   #lastRun: RunStats | undefined;
+  /** The saved cache that the loaded model holds. */
+  #loadedCache: { readonly model: OpenModel; readonly path: string } | undefined;
 
   constructor({ openModel = openOnGpu, idleMs = fiveMinutesMs }: EngineOptions = {}) {
     this.#host = new ModelHost(openModel, idleMs);
@@ -52,6 +67,7 @@ export class Engine implements EngineApi {
 
   /** Answer a question; without any adapter, with exact quotes alone. */
   async ask(params: AskParams, observer: Observer, signal: AbortSignal): Promise<Answer> {
+    if (params.noRetrieval) return this.#askCache(params, { observer, signal });
     const answer = await this.#useIfAdapter(params, { observer, signal }, (tools, watched) =>
       answerQuestion(params, { shelf: this.#shelf, ...tools }, { observer: watched, signal }),
     );
@@ -82,6 +98,28 @@ export class Engine implements EngineApi {
     );
     this.#lastRun = generation.stats;
     return generation;
+  }
+
+  /** Read whole documents into a cache and save it; nothing is read where exactly this was saved before. */
+  ingest(params: IngestParams, observer: Observer, signal: AbortSignal): Promise<Ingestion> {
+    return this.#withWholeReading(params, { observer, signal }, async ({ kept, skipped }) =>
+      toIngestion(kept, { paths: params.paths, skipped }),
+    );
+  }
+
+  /** The saved caches, the last used first. Needs no adapter. */
+  async savedCaches({
+    cacheDir,
+  }: Requests["savedCaches"]["params"]): Promise<Requests["savedCaches"]["result"]> {
+    const loaded = this.#loadedCache;
+    const isLoaded = loaded !== undefined && this.#host.current === loaded.model;
+    const saved = await new SnapshotStore(cacheDir || undefined).list();
+    const caches = saved.map(({ documents, identity: _, ...cache }) => ({
+      document: documents.map(({ path }) => path).join(", "),
+      ...cache,
+      gpuBytes: isLoaded && loaded.path === cache.path ? loaded.model.model.cacheStats().bytes : 0,
+    }));
+    return { caches };
   }
 
   async read(
@@ -138,6 +176,37 @@ export class Engine implements EngineApi {
     this.#host.dispose();
   }
 
+  async #askCache(params: AskParams, work: Work): Promise<Answer> {
+    if (params.noCache)
+      throw new UserError("An answer needs the cache or passages: leave out one of the two.");
+    const answer = await this.#withWholeReading(params, work, ({ reading, ...rest }) =>
+      answerFromCache(params, reading, rest),
+    );
+    this.#lastRun = answer.stats ?? this.#lastRun;
+    return answer;
+  }
+
+  /** Run `run` with whole documents in the model's cache. */
+  async #withWholeReading<T>(
+    params: IngestParams,
+    work: Work,
+    run: (whole: Whole) => Promise<T>,
+  ): Promise<T> {
+    const { documents, skipped } = await readDocuments(params.paths, {
+      ...work,
+      ...(params.unsaved && { unsaved: params.unsaved }),
+      library: this.#shelf.library,
+    });
+    const reading = await planWholeReading(documents, modelSettings(params));
+    const store = new SnapshotStore(params.cacheDir || undefined);
+    return this.use(reading.settings, work, async (opened, observer) => {
+      const kept = { opened, store, documents, observer, signal: work.signal };
+      const state = await keepReading(reading, kept);
+      if (state.saved) this.#loadedCache = { model: opened, path: state.saved.path };
+      return run({ reading, kept: state, work: kept, skipped });
+    });
+  }
+
   /** As `use`, but where no adapter can be had, `run` gets a tokenizer and no model. */
   async #useIfAdapter<T>(
     settings: ModelSettings,
@@ -159,6 +228,13 @@ export class Engine implements EngineApi {
     this.#embeddedTokenizer ??= openTokenizer();
     return this.#embeddedTokenizer;
   }
+}
+
+interface Whole {
+  readonly reading: WholeReading;
+  readonly kept: KeptReading;
+  readonly work: KeptWork;
+  readonly skipped: readonly Skipped[];
 }
 
 interface Tools {

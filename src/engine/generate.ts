@@ -1,6 +1,7 @@
 // A model on the GPU as a LanguageModel: prefill what the cache lacks, decode ahead, roll back what nobody wanted.
 
 import type { CacheStats, RunStats } from "../protocol.ts";
+import { type CacheIdentity, CacheKeeper, type ReadOptions } from "./cache/cacheKeeper.ts";
 import { DecodeAhead } from "./decodeAhead.ts";
 import { throwIfStopped, UserError } from "./errors.ts";
 import type { GenerateRequest, LanguageModel } from "./languageModel.ts";
@@ -14,6 +15,7 @@ export interface GpuModelParts extends PrefillModel {
   readonly tokenizer: Tokenizer;
   readonly metadata: ReadonlyMap<string, unknown>;
   readonly contextLength: number;
+  readonly cacheIdentity: CacheIdentity;
   /** Frees weights and what belongs to them. */
   dispose(): void;
 }
@@ -28,6 +30,7 @@ export class GpuLanguageModel implements LanguageModel {
   readonly metadata: ReadonlyMap<string, unknown>;
   readonly trainedContextLength: number;
   readonly contextLength: number;
+  readonly keeper: CacheKeeper;
   readonly #parts: GpuModelParts;
   #prefill: Prefill;
   readonly #ahead: DecodeAhead;
@@ -43,6 +46,17 @@ export class GpuLanguageModel implements LanguageModel {
     this.#parts = parts;
     this.#prefill = new Prefill(parts);
     this.#ahead = new DecodeAhead(parts);
+    this.keeper = new CacheKeeper({
+      ...{ gpu: parts.gpu, cache: parts.cache, decoder: parts.decoder },
+      identity: parts.cacheIdentity,
+      read: (tokens, options) => this.#readAnew(tokens, options),
+      measure: async (tokens, work) => {
+        const clock = new Clock();
+        await work();
+        clock.prefilled();
+        return this.#stats(clock, { prompt: tokens, read: tokens, generated: 0 });
+      },
+    });
   }
 
   /**
@@ -68,8 +82,14 @@ export class GpuLanguageModel implements LanguageModel {
     const end = prompt.length + Math.min(request.maxTokens ?? room, room);
     const clock = new Clock();
     let generated = 0;
+    let read = 0;
     if (end > prompt.length) {
-      const rows = await this.#read(prompt, end - prompt.length, request);
+      const first = await this.#resume(prompt, end - prompt.length);
+      read = prompt.length - first;
+      const rows = await this.#prefill.run(prompt, first, {
+        signal,
+        onPrefill: request.onPrefill,
+      });
       clock.prefilled();
       decoder.sampler.begin(request, prompt);
       const filled = cache.length;
@@ -88,7 +108,7 @@ export class GpuLanguageModel implements LanguageModel {
       }
     }
     throwIfStopped(signal);
-    return this.#stats(clock, prompt.length, generated);
+    return this.#stats(clock, { prompt: prompt.length, read, generated });
   }
 
   async scoreTokens(
@@ -134,17 +154,20 @@ export class GpuLanguageModel implements LanguageModel {
     this.#parts.dispose();
   }
 
-  /** Bring the cache to hold the prompt, with room for `generated` tokens; returns the rows of the last chunk. */
-  async #read(
-    prompt: readonly number[],
-    generated: number,
-    request: GenerateRequest,
-  ): Promise<number> {
+  /** Go back to what the prompt shares with the cache, and make room for the rest and `generated` tokens; returns the first to read. */
+  async #resume(prompt: readonly number[], generated: number): Promise<number> {
     const { cache, decoder } = this.#parts;
     const first = cache.resume(prompt);
     await decoder.reserve(cache.slotsFor(prompt.length - first, generated));
-    const { signal, onPrefill } = request;
-    return this.#prefill.run(prompt, first, { signal, onPrefill });
+    return first;
+  }
+
+  async #readAnew(tokens: readonly number[], options: ReadOptions): Promise<void> {
+    const { cache, decoder } = this.#parts;
+    this.#checkTokens(tokens);
+    cache.clear();
+    await decoder.reserve(cache.slotsFor(tokens.length, 1));
+    await this.#prefill.run(tokens, 0, options);
   }
 
   /** Tokens that may be generated behind a prompt: by the context, and by the positions of a bounded cache. */
@@ -218,19 +241,20 @@ export class GpuLanguageModel implements LanguageModel {
       );
   }
 
-  #stats(clock: Clock, promptTokens: number, generatedTokens: number): RunStats {
+  /** `read`: tokens of the prompt that the cache did not hold. */
+  #stats(clock: Clock, tokens: { prompt: number; read: number; generated: number }): RunStats {
     const { gpu, cache } = this.#parts;
     const { prefillMs, decodeMs, firstTokenMs } = clock.times();
     return {
       model: this.name,
       adapter: gpu.capabilities.name,
-      promptTokens,
-      generatedTokens,
+      promptTokens: tokens.prompt,
+      generatedTokens: tokens.generated,
       prefillMs,
       decodeMs,
-      prefillTokensPerSecond: perSecond(promptTokens, prefillMs),
+      prefillTokensPerSecond: perSecond(tokens.read, prefillMs),
       // The first token comes with the prefill.
-      decodeTokensPerSecond: perSecond(generatedTokens - 1, decodeMs),
+      decodeTokensPerSecond: perSecond(tokens.generated - 1, decodeMs),
       timeToFirstTokenMs: firstTokenMs,
       gpuBytes: gpu.buffers.bytes(),
       cache: cache.stats(),

@@ -1,6 +1,7 @@
 // A loaded model as the answer pipeline sees it: tokens in, tokens out. Hides the GPU.
 
 import type { CacheStats, RunStats, SamplingSettings } from "../protocol.ts";
+import type { CacheKeeper } from "./cache/cacheKeeper.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
 export interface GenerateRequest extends SamplingSettings {
@@ -32,5 +33,7 @@ export interface LanguageModel {
     options?: { onPrefill?: (done: number, total: number) => void; signal?: AbortSignal },
   ): Promise<Float32Array>;
   cacheStats(): CacheStats;
+  /** Reads without answering, saves and restores what was read. Absent where there is no cache to keep. */
+  readonly keeper?: CacheKeeper;
   dispose(): void;
 }

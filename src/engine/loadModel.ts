@@ -1,9 +1,11 @@
 // From a GGUF file to a model that runs on a device.
 
+import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import type { ModelSettings, Observer } from "../protocol.ts";
+import type { CacheIdentity } from "./cache/cacheKeeper.ts";
 import { type CachePlan, planCache } from "./cache/cachePlan.ts";
-import { KvCache } from "./cache/kvCache.ts";
+import { KvCache, type KvCacheShape } from "./cache/kvCache.ts";
 import { cacheTypeOf } from "./cache/types.ts";
 import { UserError } from "./errors.ts";
 import { GpuLanguageModel } from "./generate.ts";
@@ -86,6 +88,7 @@ async function build(
     tokenizer,
     metadata,
     contextLength,
+    cacheIdentity: cacheIdentity(cacheShape, { chunkLength, ropes }),
     dispose() {
       decoder.dispose();
       cache.dispose();
@@ -99,6 +102,26 @@ async function build(
     throw error;
   }
   return model;
+}
+
+/** All that cached keys and values depend on beside the model's file and the tokens. */
+function cacheIdentity(
+  { typeK, typeV, plan }: KvCacheShape,
+  { chunkLength, ropes }: { chunkLength: number; ropes: readonly RopeFrequencies[] },
+): CacheIdentity {
+  const rope = createHash("sha256");
+  for (const { invFreq, attentionFactor } of ropes)
+    rope.update(JSON.stringify([[...invFreq], attentionFactor]));
+  return {
+    typeK,
+    typeV,
+    chunkLength,
+    rope: rope.digest("hex"),
+    // All of the plan's ids and numbers, whatever they are: a new one must not be forgotten here.
+    ...Object.fromEntries(
+      Object.entries(plan ?? {}).filter(([, value]) => ["number", "string"].includes(typeof value)),
+    ),
+  };
 }
 
 /** The context length and every layer's frequencies, from the file and the settings. */

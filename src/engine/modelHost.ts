@@ -9,6 +9,8 @@ export interface OpenModel {
   readonly model: LanguageModel;
   readonly info: ModelInfo;
   readonly adapter: AdapterInfo;
+  /** The model's file as it was when it was loaded, see modelDigest. */
+  readonly fileVersion?: string;
   /** The device is gone: nothing can run on it any more. */
   readonly isLost: boolean;
   /** Bytes on the GPU by purpose. */

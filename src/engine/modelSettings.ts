@@ -21,7 +21,7 @@ export const settingChoices = {
   cacheRecent: "any",
   cacheQueryStride: "any",
   cacheRecall: undefined,
-  cacheDir: undefined,
+  cacheDir: "any",
   ropeScaling: ["auto", ...Object.keys(ropeScalings)],
   ropeFactor: "any",
   positionScheme: Object.keys(positionSchemes),

@@ -2,6 +2,7 @@
 
 import { stat } from "node:fs/promises";
 import type { AdapterInfo, ModelInfo, ModelSettings } from "../protocol.ts";
+import { fileVersion } from "./cache/modelDigest.ts";
 import type { Capabilities } from "./gpu/capabilities.ts";
 import { openGpu } from "./gpu/device.ts";
 import type { LanguageModel } from "./languageModel.ts";
@@ -28,11 +29,13 @@ export async function openModelOnGpu(
     if (adapter.isSoftware) {
       observer.log?.("warn", `${adapter.name} runs on the CPU: correct but slow.`);
     }
+    const version = await fileVersion(path);
     const model = await loadModel(gpu, path, settings, { observer, signal });
     return {
       model,
       info: await modelInfo(model, path, settings.model),
       adapter,
+      fileVersion: version,
       get isLost() {
         return gpu.isLost;
       },

@@ -38,6 +38,7 @@ export interface ServerOptions {
 const activities: Partial<Record<Method, string>> = {
   ask: "Answering",
   summarize: "Summarizing",
+  ingest: "Reading",
   generate: "Generating",
 };
 
@@ -138,6 +139,8 @@ export class EngineServer {
       generate: (params, ...rest) => api.generate(required(params, "prompt"), ...rest),
       read: (params, ...rest) => api.read(required(params, "paths"), ...rest),
       search: (params, ...rest) => api.search(required(params, "paths", "question"), ...rest),
+      ingest: (params, ...rest) => api.ingest(required(params, "paths"), ...rest),
+      savedCaches: (params) => api.savedCaches(params),
       models: () => api.models(),
       snapshot: () => this.#snapshot(),
       shutdown: async () => {

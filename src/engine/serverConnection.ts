@@ -43,6 +43,8 @@ const METHODS: readonly Method[] = [
   "generate",
   "read",
   "search",
+  "ingest",
+  "savedCaches",
   "models",
   "snapshot",
   "shutdown",

@@ -267,6 +267,8 @@ function fakeApi(ask: EngineApi["ask"]): EngineApi {
     generate: unused,
     read: unused,
     search: unused,
+    ingest: unused,
+    savedCaches: async () => ({ caches: [] }),
     models: async () => ({ models: [] }),
     snapshot: async () => snapshot,
   };

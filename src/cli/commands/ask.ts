@@ -1,6 +1,6 @@
 // `lectern ask PATH… -q TEXT`: answer from files, folders or globs, with checked citations.
 
-import { defineCommand } from "../command.ts";
+import { defineCommand, UsageError } from "../command.ts";
 import { modelOptions, modelSettings, samplingOptions, samplingSettings } from "../options.ts";
 import { requireQuestion } from "../question.ts";
 import { answerText } from "../text.ts";
@@ -13,7 +13,12 @@ export const ask = defineCommand({
     question: { type: "string", short: "q", description: "The question. Required." },
     "no-cache": {
       type: "boolean",
-      description: "Answer from passages alone. This version always does: it saves no caches yet.",
+      description: "Answer from passages alone. This is the default.",
+    },
+    "no-retrieval": {
+      type: "boolean",
+      description:
+        "Answer from the saved cache alone, as `lectern ingest` makes it; read first where there is none.",
     },
     ...modelOptions,
     ...samplingOptions,
@@ -23,10 +28,14 @@ export const ask = defineCommand({
     'src "docs/**/*.md" -q "Where is the port set?"',
   ],
   async run({ values, positionals }, { engine, observer, signal }) {
+    if (values["no-retrieval"] && values["no-cache"])
+      throw new UsageError("--no-retrieval and --no-cache exclude each other.");
     const answer = await engine.ask(
       {
         paths: positionals,
         question: requireQuestion(values.question),
+        ...(values["no-retrieval"] && { noRetrieval: true }),
+        ...(values["no-cache"] && { noCache: true }),
         ...modelSettings(values),
         ...samplingSettings(values),
       },

@@ -1,15 +1,16 @@
-// `lectern stats`: the saved caches. This version saves none, and says so.
+// `lectern stats`: the saved caches. Needs no adapter.
 
 import { defineCommand } from "../command.ts";
+import { modelOptions } from "../options.ts";
+import { savedCachesText } from "../text.ts";
 
 export const stats = defineCommand({
-  summary: "List the saved caches. This version keeps none on disk yet.",
+  summary: "List the saved caches: document, model, policy, tokens read and kept, bytes, last use.",
   positionals: { usage: "", min: 0, max: 0 },
-  options: {},
-  async run() {
-    return {
-      json: { caches: [] },
-      text: "No caches are saved: this version reads documents anew for every question.",
-    };
+  options: { "cache-dir": modelOptions["cache-dir"] },
+  async run({ values }, { engine }) {
+    const cacheDir = values["cache-dir"];
+    const saved = await engine.savedCaches(cacheDir === undefined ? {} : { cacheDir });
+    return { json: saved, text: savedCachesText(saved.caches) };
   },
 });

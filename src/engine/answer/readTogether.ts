@@ -18,9 +18,21 @@ const MAX_ANSWER_TOKENS = 512;
 const MIN_QUOTE_LENGTH = 4;
 const MAX_JOINED_LENGTH = 3000;
 
+export type AnswerRequest = Pick<
+  ReadingRequest,
+  "model" | "format" | "sampling" | "observer" | "signal"
+>;
+
+export interface AnswerPrompt {
+  readonly prompt: readonly number[];
+  /** Citation n is of read[n − 1]. */
+  readonly read: readonly TextPassage[];
+  readonly maxTokens: number;
+}
+
 /** Ask the model once over all passages that fit its budget. */
 export async function readTogether(request: ReadingRequest): Promise<Reading> {
-  const { model, format, question, history, sampling, observer, signal } = request;
+  const { model, format, question, history, sampling } = request;
   const maxTokens = sampling.maxTokens ?? MAX_ANSWER_TOKENS;
   const room = Math.min(model.contextLength, model.trainedContextLength) - maxTokens;
   const candidates = joinNeighbours(inDocumentOrder(request)).map((source) => ({
@@ -37,10 +49,18 @@ export async function readTogether(request: ReadingRequest): Promise<Reading> {
     const match = candidates.find((candidate) => isPartOf(shown, candidate.shown));
     return match ? [cutTo(match.source, shown.text)] : [];
   });
+  return answerPrompt(request, { prompt: prompt.tokens, read, maxTokens });
+}
+
+/** Run the model on a prompt over the passages `read`, stream what it says, and look its words up in them. */
+export async function answerPrompt(
+  { model, format, sampling, observer, signal }: AnswerRequest,
+  { prompt, read, maxTokens }: AnswerPrompt,
+): Promise<Reading> {
   const filter = new ReasoningFilter();
   const run = await runModel(model, {
     ...sampling,
-    prompt: prompt.tokens,
+    prompt,
     maxTokens,
     stop: [...format.stop, ...(sampling.stop ?? [])],
     ...(observer && { observer }),

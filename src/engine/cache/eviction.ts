@@ -67,6 +67,15 @@ export class Eviction {
     this.#scores = scratch(1);
   }
 
+  /** Slots whose recorded sums go on; a snapshot of the cache carries it. */
+  get summedSlots(): number {
+    return this.#summedSlots;
+  }
+
+  set summedSlots(slots: number) {
+    this.#summedSlots = slots;
+  }
+
   /** Make room for the scores of a cache of this capacity. */
   reserve(capacity: number): void {
     this.#gpu.buffers.release(this.#scores);

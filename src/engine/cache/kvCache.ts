@@ -24,7 +24,7 @@ export interface KvCacheShape {
 }
 
 /** What a layer holds for each slot; those behind `values` only where the plan needs them. */
-type Plane = "keys" | "values" | "unrotatedKeys" | "positions" | "attentionSums";
+export type Plane = "keys" | "values" | "unrotatedKeys" | "positions" | "attentionSums";
 
 /** One layer's cache. */
 export interface LayerCache extends CacheBuffers {
@@ -34,6 +34,16 @@ export interface LayerCache extends CacheBuffers {
   readonly positions?: GPUBuffer;
   /** Attention recorded for the policy [numKvHeads, capacity]. */
   readonly attentionSums?: GPUBuffer;
+}
+
+/** What the cache knows beside its buffers. */
+export interface CacheCounters {
+  /** Tokens the cache stands for, evicted ones included. */
+  readonly tokens: readonly number[];
+  /** Slots that hold a token. */
+  readonly length: number;
+  readonly knownSlots: number;
+  readonly knownTokens: number;
 }
 
 // Growing copies the whole cache: in steps of half its size it happens a few times a document.
@@ -83,6 +93,29 @@ export class KvCache {
   /** Slots whose tokens are listed in `positions`, and the tokens read when they were. */
   get known(): { readonly slots: number; readonly tokens: number } {
     return { slots: this.#knownSlots, tokens: this.#knownTokens };
+  }
+
+  /** Bytes of a slot of one head, of everything a layer holds. */
+  get planes(): ReadonlyMap<Plane, number> {
+    return this.#planes;
+  }
+
+  /** What a snapshot needs beside the buffers' contents. */
+  get counters(): CacheCounters {
+    return {
+      tokens: [...this.#tokens],
+      length: this.#length,
+      knownSlots: this.#knownSlots,
+      knownTokens: this.#knownTokens,
+    };
+  }
+
+  /** Note that the slots hold what `counters` say; the caller has filled the buffers. */
+  restoreCounters({ tokens, length, knownSlots, knownTokens }: CacheCounters): void {
+    this.#tokens = [...tokens];
+    this.#length = length;
+    this.#knownSlots = knownSlots;
+    this.#knownTokens = knownTokens;
   }
 
   /** Buffers of each layer; other ones after `reserve` returned true. */

@@ -33,6 +33,8 @@ const api: EngineApi = {
   generate: unused,
   read: unused,
   search: unused,
+  ingest: unused,
+  savedCaches: async () => ({ caches: [] }),
   models: async () => ({ models: [] }),
   snapshot: async (): Promise<EngineSnapshot> => ({
     status: { state: "idle" },

@@ -1,0 +1,141 @@
+// Documents as one long prompt without its question: every passage in the model's own prompt format, up to where the question
+// begins. Made without an adapter, so that the cache can be planned by the length before the model is loaded.
+
+import type { ModelSettings, Passage } from "../../protocol.ts";
+import { cachePolicyOf } from "../cache/policies/index.ts";
+import { positionSchemeOf } from "../cache/positionSchemes.ts";
+import type { SourceDocument } from "../documents/document.ts";
+import { UserError } from "../errors.ts";
+import { openModel } from "../model/loadWeights.ts";
+import { resolveModel } from "../model/models.ts";
+import { createTokenizer } from "../tokenizer/createTokenizer.ts";
+import { splitPassages, type TextPassage } from "./passages.ts";
+import { choosePromptFormat } from "./promptFormats/index.ts";
+import type { PromptFormat, PromptModel } from "./promptFormats/promptFormat.ts";
+import { toPrompt } from "./readTogether.ts";
+
+/** Questions that have nothing in common: what their prompts share does not depend on the question. */
+const PROBES = ["Who?", "9 lives", "(x)", "élan"];
+/** Tokens that a question and its answer take, for models that copy spans and for those that write. */
+const QUESTION_ROOM = { span: 80, text: 768 };
+/** A cache of every token beyond this is too large to be the default. */
+const LONGEST_FULL = 32_768;
+const LARGEST_BUDGET = 4096;
+const SMALLEST_BUDGET = 64;
+const BOUNDED_CHUNK = 256;
+
+export interface WholeReading {
+  readonly format: PromptFormat;
+  /** Citation n is of passages[n − 1]. */
+  readonly passages: readonly TextPassage[];
+  /** Tokens of the prompt in front of the question. */
+  readonly prefix: readonly number[];
+  /** The given settings, with a bounded cache where the prefix needs one. */
+  readonly settings: ModelSettings;
+  /** Tokens an answer may take. */
+  readonly maxAnswerTokens: number;
+  /** Tokens of the whole prompt, which begin with `prefix`. */
+  promptFor(question: string): Promise<number[]>;
+}
+
+/** Plan the reading of whole documents. Throws UserError for models that cannot be used and documents without text. */
+export async function planWholeReading(
+  documents: readonly SourceDocument[],
+  settings: ModelSettings,
+): Promise<WholeReading> {
+  const passages = documents.flatMap(splitPassages);
+  if (passages.length === 0) throw new UserError("The documents hold no text: name others.");
+  const file = await openModel(await resolveModel(settings.model));
+  try {
+    const metadata = file.file.metadata.values;
+    const model = { tokenizer: createTokenizer(metadata), metadata };
+    const format = choosePromptFormat(metadata);
+    const { prefix, suffixOf } = await splitPrompt(model, format, passages);
+    const room = format.instruct ? QUESTION_ROOM.text : QUESTION_ROOM.span;
+    return {
+      format,
+      passages,
+      prefix,
+      settings: planSettings(settings, {
+        tokens: prefix.length + room,
+        trained: file.config.trainedContextLength,
+        room,
+      }),
+      maxAnswerTokens: format.instruct ? 512 : 48,
+      promptFor: async (question) => [...prefix, ...(await suffixOf(question))],
+    };
+  } finally {
+    await file.close();
+  }
+}
+
+async function splitPrompt(
+  model: PromptModel,
+  format: PromptFormat,
+  passages: readonly TextPassage[],
+) {
+  const shown = passages.map((passage) => toPrompt({ ...passage, score: 0 }));
+  const build = async (of: readonly Passage[], question: string) => {
+    const request = { question, passages: of, history: [], maxTokens: Number.MAX_SAFE_INTEGER };
+    return (await format.build(model, request)).tokens;
+  };
+  // Where the question begins shows behind one passage as well as behind all of them.
+  const last = shown.slice(-1);
+  const [first = [], ...others] = await Promise.all(PROBES.map((probe) => build(last, probe)));
+  const common = Math.min(...others.map((tokens) => sharedLength(first, tokens)));
+  const whole = await build(shown, PROBES[0] ?? "");
+  return {
+    prefix: whole.slice(0, whole.length - (first.length - common)),
+    suffixOf: async (question: string) => (await build(last, question)).slice(common),
+  };
+}
+
+function sharedLength(a: readonly number[], b: readonly number[]): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return length;
+}
+
+/**
+ * Where nothing was asked for and the text does not fit, H2O with positions within the cache: sinks, what received most
+ * attention, and the end of the text, at positions the model was trained on.
+ */
+function planSettings(settings: ModelSettings, needs: Needs): ModelSettings {
+  const { cachePolicy, cacheBudget, contextLength } = settings;
+  const longest = contextLength ?? Math.min(needs.trained, LONGEST_FULL);
+  if (cachePolicy !== undefined) return withRoom(settings, needs);
+  if (cacheBudget === undefined && needs.tokens <= longest) return settings;
+  const chunkLength = settings.chunkLength ?? BOUNDED_CHUNK;
+  const free = needs.trained - chunkLength - needs.room;
+  const fitting = Math.floor(free / SMALLEST_BUDGET) * SMALLEST_BUDGET;
+  const budget = Math.max(SMALLEST_BUDGET, Math.min(LARGEST_BUDGET, fitting));
+  return withRoom(
+    {
+      ...settings,
+      chunkLength,
+      cachePolicy: "h2o",
+      cacheBudget: cacheBudget ?? budget,
+      positionScheme: settings.positionScheme ?? "in-cache",
+    },
+    needs,
+  );
+}
+
+interface Needs {
+  /** Of the text, a question and an answer. */
+  readonly tokens: number;
+  /** Length the model was trained on. */
+  readonly trained: number;
+  /** Of a question and an answer. */
+  readonly room: number;
+}
+
+/** Positions within the cache do not grow with the text: its context may be as long as the text needs. */
+function withRoom(settings: ModelSettings, { tokens, trained }: Needs): ModelSettings {
+  const [, policy] = cachePolicyOf(settings.cachePolicy);
+  const [, scheme] = positionSchemeOf(settings.positionScheme ?? policy.positionScheme);
+  if (!policy.evicts || !scheme.movesKeys || tokens <= (settings.contextLength ?? trained))
+    return settings;
+  // A power of two, so that the model is not loaded anew for every document.
+  return { ...settings, contextLength: 2 ** Math.ceil(Math.log2(tokens)) };
+}

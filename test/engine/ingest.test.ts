@@ -1,0 +1,168 @@
+// Reading documents into saved caches and asking the cache alone, with the embedded model.
+
+import assert from "node:assert/strict";
+import { appendFile, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Engine } from "../../src/engine/engine.ts";
+import { StoppedError, UserError } from "../../src/engine/errors.ts";
+import { openModelOnGpu } from "../../src/engine/openModel.ts";
+import type { Observer } from "../../src/protocol.ts";
+import { useGpu } from "../support/gpu.ts";
+import { useTemporaryFolder } from "../support/temporaryFolder.ts";
+
+const QUESTION = "What is the password of the harbour gate?";
+const FACTS = [
+  "The village of Harrow lies on the river Lenn. It has a mill, a church and an inn that is named the Grey Heron.",
+  "The password of the harbour gate is cormorant. The harbour master changes it every spring.",
+  "In 1874 the old bridge was built by the engineer Thomas Vale. It was painted green in 1903.",
+  "The school was founded in 1921. Its first teacher was Anna Brown, who taught there for thirty years.",
+];
+
+describe("reading into a saved cache", function () {
+  // A software adapter compiles a model's kernels for some seconds, once a machine.
+  this.timeout(300_000);
+  // Skips the suite by name where there is no adapter.
+  useGpu();
+  const folder = useTemporaryFolder();
+  let engine: Engine;
+  let path = "";
+  let numFiles = 0;
+  const never = new AbortController().signal;
+  const cacheDir = () => join(folder(), "caches");
+  const settings = () => ({ paths: [path], cacheDir: cacheDir() });
+  const write = async (text: string) => {
+    path = join(folder(), `facts-${numFiles++}.txt`);
+    await writeFile(path, text);
+  };
+  beforeEach(() => {
+    engine = new Engine({ openModel: openModelOnGpu });
+  });
+  afterEach(() => engine.dispose());
+
+  /** Counts the tokens that are read. */
+  function watch(): { observer: Observer; readonly tokens: () => number } {
+    let most = 0;
+    const observer: Observer = {
+      progress: ({ phase, done }) => {
+        if (phase === "prefill") most = Math.max(most, done);
+      },
+    };
+    return { observer, tokens: () => most };
+  }
+
+  it("finds a fact in the cache alone, from disk, with its words checked against the text", async () => {
+    await write(FACTS.join("\n\n"));
+    const ingestion = await engine.ingest(settings(), {}, never);
+    assert.equal(ingestion.document, path);
+    assert.equal(ingestion.policy, "full");
+    assert.equal(ingestion.restored, false);
+    assert.ok(ingestion.tokensRead > 100 && ingestion.tokensKept === ingestion.tokensRead);
+    assert.ok(ingestion.stats.prefillTokensPerSecond > 0);
+    await engine.dispose();
+
+    engine = new Engine({ openModel: openModelOnGpu });
+    const params = { ...settings(), question: QUESTION, noRetrieval: true };
+    for (let round = 0; round < 2; round++) {
+      const answer = await engine.ask(params, {}, never);
+      assert.equal(answer.answer, "cormorant");
+      const [citation] = answer.citations;
+      assert.ok(citation?.verified);
+      assert.match(citation.quote, /cormorant/);
+      assert.equal(citation.startLine, 3);
+      assert.equal(answer.coverage.tokensInCache, ingestion.tokensKept);
+      assert.equal(answer.coverage.tokensTotal, ingestion.tokensRead);
+      assert.equal(answer.coverage.tokensReread, 0);
+      assert.match(answer.notes?.[0] ?? "", /restored from disk/);
+    }
+    const { cache } = await engine.snapshot();
+    assert.equal(cache?.tokensRead, ingestion.tokensRead, "rolled back to what was saved");
+    assert.equal((await engine.ingest(settings(), {}, never)).restored, true);
+
+    const { caches } = await engine.savedCaches({ cacheDir: cacheDir() });
+    const saved = caches.find((known) => known.path === ingestion.path);
+    assert.equal(saved?.document, path);
+    assert.equal(saved?.bytes, ingestion.bytes);
+    assert.ok((saved?.gpuBytes ?? 0) > 0);
+  });
+
+  it("reads first where nothing is saved, and anew when a document or the settings changed", async () => {
+    await write(FACTS.slice(1).join("\n\n"));
+    const ask = async (more = {}) =>
+      engine.ask({ ...settings(), ...more, question: QUESTION, noRetrieval: true }, {}, never);
+    assert.match((await ask()).notes?.[0] ?? "", /read just now/);
+    assert.match((await ask()).notes?.[0] ?? "", /restored/);
+    assert.match((await ask({ cacheTypeK: "q8_0" })).notes?.[0] ?? "", /read just now/);
+    await appendFile(path, "\n\nThe mill burned down in 1950.");
+    const changed = await ask();
+    assert.match(changed.notes?.[0] ?? "", /read just now/);
+    assert.equal(changed.answer, "cormorant");
+  });
+
+  it("keeps a text longer than the model's context within a stated budget", async () => {
+    const filler = Array.from(
+      { length: 60 },
+      (_, i) =>
+        `House ${i} stands on the ${i % 2 ? "left" : "right"} side of the long road to the sea.`,
+    );
+    await write([...filler, ...FACTS].join("\n\n"));
+    const { observer, tokens } = watch();
+    const ingestion = await engine.ingest(settings(), observer, never);
+    assert.equal(ingestion.policy, "h2o");
+    assert.ok(ingestion.tokensRead > 1024);
+    assert.equal(tokens(), ingestion.tokensRead);
+    assert.equal(ingestion.tokensKept, ingestion.stats.cache.budget);
+    assert.ok(ingestion.tokensKept <= 1024 - 256);
+    const question = { ...settings(), question: QUESTION, noRetrieval: true };
+    const first = await engine.ask(question, {}, never);
+    const again = await engine.ask(question, {}, never);
+    assert.equal(again.answer, first.answer, "the first question left no trace");
+    assert.equal(first.coverage.tokensInCache, ingestion.tokensKept);
+    assert.equal(first.coverage.tokensTotal, ingestion.tokensRead);
+    for (const citation of first.citations.filter(({ verified }) => verified))
+      assert.ok(first.answer !== "" && citation.quote.includes(first.answer));
+  });
+
+  it("leaves nothing behind when it is stopped", async () => {
+    await write(FACTS.join("\n\n").repeat(20));
+    const stop = new AbortController();
+    const observer: Observer = {
+      progress: ({ phase }) => {
+        if (phase === "prefill") stop.abort();
+      },
+    };
+    const cacheDir = join(folder(), "stopped");
+    await assert.rejects(
+      engine.ingest({ paths: [path], cacheDir }, observer, stop.signal),
+      StoppedError,
+    );
+    const left = await readdir(cacheDir).catch(() => []);
+    assert.deepEqual(
+      left.filter((name) => name !== "digests.json"),
+      [],
+    );
+  });
+
+  it("answers all the same where it cannot save, and says why", async () => {
+    await write(FACTS.join("\n\n"));
+    const cacheDir = join(folder(), "a-file");
+    await writeFile(cacheDir, "not a folder");
+    const params = { paths: [path], cacheDir };
+    await assert.rejects(
+      engine.ingest(params, {}, never),
+      (error) => error instanceof UserError && /cannot be saved in .*a-file/.test(error.message),
+    );
+    const answer = await engine.ask(
+      { ...params, question: QUESTION, noRetrieval: true },
+      {},
+      never,
+    );
+    assert.equal(answer.answer, "cormorant");
+    assert.ok(answer.notes?.some((note) => /cannot be saved/.test(note)));
+  });
+
+  it("reports no tokens in the cache for an answer from passages", async () => {
+    await write(FACTS.join("\n\n"));
+    const answer = await engine.ask({ ...settings(), question: QUESTION }, {}, never);
+    assert.equal(answer.coverage.tokensInCache, 0);
+  });
+});
