@@ -61,8 +61,8 @@ export interface Result {
   readonly text: string;
   /** The text is a document's own: no line end is added. */
   readonly isVerbatim?: boolean;
-  /** Exit status. Default 0. */
-  readonly status?: 0 | 1;
+  /** Why the result is not whole: one line on standard error, exit status 1. */
+  readonly problem?: string;
 }
 
 export interface Command<O extends Options = Options> {

@@ -69,7 +69,9 @@ async function runCommand(command: Command, parsed: ParsedArguments): Promise<0 
     if (json) print(JSON.stringify(result.json));
     else if (result.isVerbatim) process.stdout.write(result.text);
     else print(result.text);
-    return result.status ?? 0;
+    if (result.problem === undefined) return 0;
+    process.stderr.write(`lectern: ${result.problem}\n`);
+    return 1;
   } catch (error) {
     progress.clear();
     if (error instanceof UsageError) return usageError(error, command);

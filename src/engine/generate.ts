@@ -79,6 +79,11 @@ export class GpuLanguageModel implements LanguageModel {
     const { cache, decoder } = this.#parts;
     this.#checkTokens(prompt);
     const room = this.#roomBehind(prompt.length);
+    if (room === 0 && request.maxTokens !== 0) {
+      throw new UserError(
+        `The prompt's ${prompt.length} tokens fill the context of ${this.contextLength}, which leaves no room for an answer: shorten it or raise the context length.`,
+      );
+    }
     const end = prompt.length + Math.min(request.maxTokens ?? room, room);
     const clock = new Clock();
     let generated = 0;

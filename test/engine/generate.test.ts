@@ -151,6 +151,13 @@ describe("a model on the GPU", function () {
     assert.ok(full.tokens.length <= 4);
   });
 
+  it("refuses a prompt that leaves no room for an answer, rather than answer nothing", async () => {
+    const model = await load({ contextLength: 6 });
+    await assert.rejects(generate(model, { prompt: [1, 400, 401, 402, 403, 404] }), /no room/);
+    const { tokens } = await generate(model, { prompt: [1, 400, 401, 402, 403], maxTokens: 9 });
+    assert.equal(tokens.length, 1);
+  });
+
   it("says that the device is gone, and a new one serves the model again", async () => {
     const lost: Gpu = await openGpu();
     const model = await loadModel(lost, embeddedModelPath());

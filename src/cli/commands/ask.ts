@@ -42,6 +42,10 @@ export const ask = defineCommand({
       observer,
       signal,
     );
-    return { json: answer, text: answerText(answer), status: answer.partial ? 1 : 0 };
+    return {
+      json: answer,
+      text: answerText(answer),
+      ...(answer.partial && { problem: "the answer broke off before its end: ask again." }),
+    };
   },
 });

@@ -12,6 +12,10 @@ export const summarize = defineCommand({
   async run({ values, positionals: [path = ""] }, { engine, observer, signal }) {
     const settings = { ...modelSettings(values), ...samplingSettings(values) };
     const summary = await engine.summarize({ path, ...settings }, observer, signal);
-    return { json: summary, text: summaryText(summary) };
+    return {
+      json: summary,
+      text: summaryText(summary),
+      ...(summary.partial && { problem: "the summary broke off before its end: run it again." }),
+    };
   },
 });
