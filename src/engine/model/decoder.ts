@@ -1,46 +1,22 @@
 // The forward pass: embed, layers, logits. It builds command lists; who submits them, and when, is decided elsewhere.
 
-import { createEviction, type Eviction, type QuerySample } from "../cache/eviction.ts";
+import type { Eviction, QuerySample } from "../cache/eviction.ts";
 import type { KvCache } from "../cache/kvCache.ts";
 import { CommandList } from "../gpu/commandList.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { type Activations, allocateActivations, releaseActivations } from "./activations.ts";
 import type { DecoderConfig } from "./decoderConfig.ts";
+import {
+  createOperations,
+  type DecoderModel,
+  type DecoderOperations,
+  type DecoderOptions,
+  type LayerOperations,
+} from "./decoderOperations.ts";
 import type { DecoderWeights, LayerWeights } from "./decoderWeights.ts";
-import { type Attention, type AttentionBuffers, createAttention } from "./operations/attention.ts";
-import { createEmbed, type Embed } from "./operations/embed.ts";
-import { createNll, type Nll } from "./operations/nll.ts";
-import { createRmsNorm, type RmsNorm } from "./operations/rmsNorm.ts";
-import { createRope, packFrequencies, type Rope } from "./operations/rope.ts";
-import { createRotateKeys, type RotateKeys } from "./operations/rotateKeys.ts";
-import { createSampler, type Sampler } from "./operations/sampler.ts";
-import type { RopeFrequencies } from "./rope/scaling.ts";
+import type { AttentionBuffers } from "./operations/attention.ts";
+import type { Sampler } from "./operations/sampler.ts";
 import { createStepBuffer, writeStep } from "./step.ts";
-
-export interface DecoderOptions {
-  readonly chunkLength: number;
-  /** Of each layer. */
-  readonly ropes: readonly RopeFrequencies[];
-}
-
-interface LayerOperations {
-  readonly rope: Rope;
-  readonly frequencies: GPUBuffer;
-  readonly attention: Attention;
-  /** Where keys are cached before RoPE. */
-  readonly rotateKeys?: RotateKeys;
-}
-
-interface Operations {
-  readonly embed: Embed;
-  readonly norm: RmsNorm;
-  readonly postNorm: RmsNorm;
-  readonly layers: readonly LayerOperations[];
-  readonly nll: Nll;
-  readonly sampler: Sampler;
-  /** Where the cache is bounded. */
-  readonly eviction?: Eviction | undefined;
-}
 
 /** What tells one pass from another when its commands are built. */
 interface Pass {
@@ -69,16 +45,11 @@ export class Decoder {
   readonly #gpu: Gpu;
   readonly #weights: DecoderWeights;
   readonly #cache: KvCache;
-  readonly #operations: Operations;
+  readonly #operations: DecoderOperations;
   readonly #decodeLists = new Map<string, CommandList>();
   #partial: { readonly partial: GPUBuffer; readonly statistics: GPUBuffer };
 
-  constructor(
-    gpu: Gpu,
-    model: { config: DecoderConfig; weights: DecoderWeights; cache: KvCache },
-    operations: Operations,
-    chunkLength: number,
-  ) {
+  constructor(gpu: Gpu, model: DecoderModel, operations: DecoderOperations, chunkLength: number) {
     this.#gpu = gpu;
     this.config = model.config;
     this.#weights = model.weights;
@@ -272,56 +243,12 @@ export class Decoder {
   }
 }
 
-/** Compile the operations of a model whose weights are on the GPU. */
+/** A decoder with its operations compiled. */
 export async function createDecoder(
   gpu: Gpu,
-  model: { config: DecoderConfig; weights: DecoderWeights; cache: KvCache },
-  { chunkLength, ropes }: DecoderOptions,
+  model: DecoderModel,
+  options: DecoderOptions,
 ): Promise<Decoder> {
-  const { config, weights, cache } = model;
-  const { hiddenSize: size, rmsNormEpsilon: epsilon, vocabSize } = config;
-  const { plan, typeK: keyType, typeV: valueType } = cache.shape;
-  const movesKeys = plan?.scheme.movesKeys ?? false;
-  const attentionShape = {
-    numHeads: config.numHeads,
-    numKvHeads: config.numKvHeads,
-    headDim: config.headDim,
-    scale: config.attentionScale,
-    window: 0,
-    keyType,
-    valueType,
-  };
-  const layers = config.layers.map(async (layer, index): Promise<LayerOperations> => {
-    const frequencies = ropes[index];
-    if (frequencies === undefined) throw new Error(`layer ${index} has no RoPE frequencies`);
-    const ropeShape = {
-      numHeads: config.numHeads,
-      numKvHeads: config.numKvHeads,
-      headDim: config.headDim,
-      ropeDim: layer.rope.dimension,
-      pairing: layer.rope.pairing,
-      attentionFactor: frequencies.attentionFactor,
-      hasQkNorm: config.hasQkNorm,
-      epsilon,
-      rotatesKeys: !movesKeys,
-    };
-    const [rope, attention, rotateKeys] = await Promise.all([
-      createRope(gpu, ropeShape),
-      createAttention(gpu, { ...attentionShape, window: layer.slidingWindow ?? 0 }),
-      movesKeys ? createRotateKeys(gpu, { ...ropeShape, keyType }) : undefined,
-    ]);
-    const packed = packFrequencies(frequencies.invFreq);
-    const uploaded = gpu.buffers.upload("parameters", packed);
-    return { rope, attention, frequencies: uploaded, ...(rotateKeys && { rotateKeys }) };
-  });
-  const operations = {
-    embed: await createEmbed(gpu, weights.embedding, config.embeddingScale),
-    norm: await createRmsNorm(gpu, { size, epsilon, accumulates: false }),
-    postNorm: await createRmsNorm(gpu, { size, epsilon, accumulates: true }),
-    layers: await Promise.all(layers),
-    nll: await createNll(gpu, vocabSize),
-    sampler: await createSampler(gpu, vocabSize),
-    eviction: plan && (await createEviction(gpu, plan, { shape: attentionShape, chunkLength })),
-  };
-  return new Decoder(gpu, model, operations, chunkLength);
+  const operations = await createOperations(gpu, model, options);
+  return new Decoder(gpu, model, operations, options.chunkLength);
 }

@@ -1,0 +1,99 @@
+// The operations a model's forward pass is made of, compiled for its shapes and uploaded with what they need.
+
+import { createEviction, type Eviction } from "../cache/eviction.ts";
+import type { KvCache } from "../cache/kvCache.ts";
+import type { Gpu } from "../gpu/device.ts";
+import type { DecoderConfig } from "./decoderConfig.ts";
+import type { DecoderWeights } from "./decoderWeights.ts";
+import { type Attention, createAttention } from "./operations/attention.ts";
+import { createEmbed, type Embed } from "./operations/embed.ts";
+import { createNll, type Nll } from "./operations/nll.ts";
+import { createRmsNorm, type RmsNorm } from "./operations/rmsNorm.ts";
+import { createRope, packFrequencies, type Rope } from "./operations/rope.ts";
+import { createRotateKeys, type RotateKeys } from "./operations/rotateKeys.ts";
+import { createSampler, type Sampler } from "./operations/sampler.ts";
+import type { RopeFrequencies } from "./rope/scaling.ts";
+
+/** A model whose weights are on the GPU, and its cache. */
+export interface DecoderModel {
+  readonly config: DecoderConfig;
+  readonly weights: DecoderWeights;
+  readonly cache: KvCache;
+}
+
+export interface DecoderOptions {
+  readonly chunkLength: number;
+  /** Of each layer. */
+  readonly ropes: readonly RopeFrequencies[];
+}
+
+export interface LayerOperations {
+  readonly rope: Rope;
+  readonly frequencies: GPUBuffer;
+  readonly attention: Attention;
+  /** Where keys are cached before RoPE. */
+  readonly rotateKeys?: RotateKeys;
+}
+
+export interface DecoderOperations {
+  readonly embed: Embed;
+  readonly norm: RmsNorm;
+  readonly postNorm: RmsNorm;
+  readonly layers: readonly LayerOperations[];
+  readonly nll: Nll;
+  readonly sampler: Sampler;
+  /** Where the cache is bounded. */
+  readonly eviction?: Eviction | undefined;
+}
+
+/** Compile the operations of a model whose weights are on the GPU. */
+export async function createOperations(
+  gpu: Gpu,
+  { config, weights, cache }: DecoderModel,
+  { chunkLength, ropes }: DecoderOptions,
+): Promise<DecoderOperations> {
+  const { hiddenSize: size, rmsNormEpsilon: epsilon, vocabSize } = config;
+  const { plan, typeK: keyType, typeV: valueType } = cache.shape;
+  const movesKeys = plan?.scheme.movesKeys ?? false;
+  const attentionShape = {
+    numHeads: config.numHeads,
+    numKvHeads: config.numKvHeads,
+    headDim: config.headDim,
+    scale: config.attentionScale,
+    window: 0,
+    keyType,
+    valueType,
+  };
+  const layers = config.layers.map(async (layer, index): Promise<LayerOperations> => {
+    const frequencies = ropes[index];
+    if (frequencies === undefined) throw new Error(`layer ${index} has no RoPE frequencies`);
+    const ropeShape = {
+      numHeads: config.numHeads,
+      numKvHeads: config.numKvHeads,
+      headDim: config.headDim,
+      ropeDim: layer.rope.dimension,
+      pairing: layer.rope.pairing,
+      attentionFactor: frequencies.attentionFactor,
+      hasQkNorm: config.hasQkNorm,
+      epsilon,
+      rotatesKeys: !movesKeys,
+    };
+    const [rope, attention, rotateKeys] = await Promise.all([
+      createRope(gpu, ropeShape),
+      createAttention(gpu, { ...attentionShape, window: layer.slidingWindow ?? 0 }),
+      movesKeys ? createRotateKeys(gpu, { ...ropeShape, keyType }) : undefined,
+    ]);
+    const packed = packFrequencies(frequencies.invFreq);
+    const uploaded = gpu.buffers.upload("parameters", packed);
+    return { rope, attention, frequencies: uploaded, ...(rotateKeys && { rotateKeys }) };
+  });
+  return {
+    embed: await createEmbed(gpu, weights.embedding, config.embeddingScale),
+    norm: await createRmsNorm(gpu, { size, epsilon, accumulates: false }),
+    postNorm: await createRmsNorm(gpu, { size, epsilon, accumulates: true }),
+    layers: await Promise.all(layers),
+    nll: await createNll(gpu, vocabSize),
+    sampler: await createSampler(gpu, vocabSize),
+    eviction: plan && (await createEviction(gpu, plan, { shape: attentionShape, chunkLength })),
+  };
+}
