@@ -23,7 +23,17 @@ def build(a: argparse.Namespace) -> None:
     start = time.time()
     mix = {kind: float(weight) for kind, weight in (part.split("=") for part in a.mix.split(","))}
     jobs = [
-        Job(a.corpus, a.squad, a.tokenizer, a.context, a.tokens / a.workers, mix, a.seed * 1000 + w, a.limit_chars)
+        Job(
+            a.corpus,
+            a.squad,
+            a.tokenizer,
+            a.context,
+            a.tokens / a.workers,
+            mix,
+            a.seed * 1000 + w,
+            a.limit_chars,
+            a.refusals,
+        )
         for w in range(a.workers)
     ]
     if a.workers == 1:
@@ -66,6 +76,7 @@ def main() -> None:
     b.add_argument("--workers", type=int, default=1)
     b.add_argument("--seed", type=int, default=1)
     b.add_argument("--limit-chars", type=float, help="read no more than this of the corpus, evenly of its files")
+    b.add_argument("--refusals", type=float, default=0.3, help="share of the examples that also ask what is not there")
     b.add_argument("--out", required=True)
     s = sub.add_parser("show")
     s.add_argument("--tokenizer", required=True)

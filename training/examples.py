@@ -41,8 +41,11 @@ def normal(s: str) -> str:
 class Maker:
     """Draws examples of a kind; all randomness comes from the seed."""
 
-    def __init__(self, documents: list[Document], squad: list[Article], human: list[Article], seed: int):
+    def __init__(
+        self, documents: list[Document], squad: list[Article], human: list[Article], seed: int, refusals: float
+    ):
         self.rng = random.Random(seed)
+        self.refusal_share = refusals
         self.prose: list[Passage] = []
         self.code: list[Passage] = []
         self.kin: dict[object, list[Passage]] = {}
@@ -86,7 +89,7 @@ class Maker:
             if p is not target:
                 asked += self.about(p, rng.choice([1, 2, 4, 6]))
         rng.shuffle(asked)
-        if rng.random() < 0.75:
+        if rng.random() < self.refusal_share:
             asked += self.refusals(passages, target, asked)
             rng.shuffle(asked)
         return Example(passages, asked)

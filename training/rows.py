@@ -50,6 +50,7 @@ class Job:
     mix: dict[str, float]
     seed: int
     limit_chars: float | None
+    refusals: float
 
 
 def encode_example(encoder: Encoder, example: Example, room: int) -> Row | None:
@@ -127,7 +128,7 @@ def build_rows(job: Job) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
     encoder = Encoder(job.tokenizer)
     documents = load_documents(job.corpus, job.limit_chars, job.seed)
     train, dev = load_squad(job.squad)
-    maker = Maker(documents, train, load_human(job.corpus, dev), job.seed)
+    maker = Maker(documents, train, load_human(job.corpus, dev), job.seed, job.refusals)
     kinds, weights = zip(*job.mix.items(), strict=True)
     width, counts = job.context + 1, dict.fromkeys(job.mix, 0)
     tokens = np.zeros((int(job.tokens // job.context), width), np.uint16)
