@@ -109,6 +109,8 @@ export interface Coverage {
 export interface RunStats {
   readonly model: string;
   readonly adapter: string;
+  /** The adapter runs on the CPU: correct but slow. */
+  readonly adapterIsSoftware?: boolean;
   readonly promptTokens: number;
   readonly generatedTokens: number;
   readonly prefillMs: number;

@@ -119,7 +119,7 @@ function statsText(stats: RunStats | undefined): string[] {
   if (!stats) return [];
   const speed = (perSecond: number) => count(Math.round(perSecond));
   return [
-    `${stats.model} on ${stats.adapter}: ${count(stats.promptTokens)} tokens in at ${speed(stats.prefillTokensPerSecond)}/s, ${count(stats.generatedTokens)} out at ${speed(stats.decodeTokensPerSecond)}/s, first after ${(stats.timeToFirstTokenMs / 1000).toFixed(1)} s.`,
+    `${stats.model} on ${stats.adapter}${stats.adapterIsSoftware ? " (on the CPU: slow)" : ""}: ${count(stats.promptTokens)} tokens in at ${speed(stats.prefillTokensPerSecond)}/s, ${count(stats.generatedTokens)} out at ${speed(stats.decodeTokensPerSecond)}/s, first after ${(stats.timeToFirstTokenMs / 1000).toFixed(1)} s.`,
   ];
 }
 

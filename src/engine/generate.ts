@@ -253,6 +253,7 @@ export class GpuLanguageModel implements LanguageModel {
     return {
       model: this.name,
       adapter: gpu.capabilities.name,
+      ...(gpu.capabilities.isSoftware && { adapterIsSoftware: true }),
       promptTokens: tokens.prompt,
       generatedTokens: tokens.generated,
       prefillMs,

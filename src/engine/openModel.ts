@@ -27,7 +27,7 @@ export async function openModelOnGpu(
   try {
     const adapter = adapterInfo(gpu.capabilities);
     if (adapter.isSoftware) {
-      observer.log?.("warn", `${adapter.name} runs on the CPU: correct but slow.`);
+      observer.log?.("info", `${adapter.name} runs on the CPU: correct but slow.`);
     }
     const version = await fileVersion(path);
     const model = await loadModel(gpu, path, settings, { observer, signal });
