@@ -18,15 +18,18 @@ export function aptCommand(packages) {
   if (!existsSync("/usr/bin/apt-get"))
     return `your distribution's package manager for: ${packages.join(" ")}`;
   const sudo = isRoot() ? "" : "sudo ";
-  const source = needsBackports(packages)
-    ? `echo "${backportsLine()}" | ${sudo}tee ${backportsFile} && `
-    : "";
+  const source =
+    needsBackports(packages) && debianMirror() !== undefined
+      ? `echo "${backportsLine()}" | ${sudo}tee ${backportsFile} && `
+      : "";
   return `${source}${sudo}apt-get update && ${sudo}apt-get ${installArguments(packages).join(" ")}`;
 }
 
 /** Install `packages`, adding the backports source where Mesa needs it. @throws Error when apt fails */
 export function aptInstall(packages) {
   if (needsBackports(packages) && !hasBackports()) {
+    if (debianMirror() === undefined)
+      throw new Error(`apt's sources name no Debian mirror: add ${backports} to them.`);
     console.error(`lectern: adding ${backportsFile}`);
     asRoot("tee", [backportsFile], `${backportsLine()}\n`);
   }
@@ -67,14 +70,17 @@ function hasBackports() {
   return aptSources().some((text) => text.includes(backports));
 }
 
-/** The backports of the mirror that this machine already uses. */
 function backportsLine() {
-  const mirror = aptSources()
+  return `deb ${debianMirror()} ${backports} main`;
+}
+
+/** The Debian mirror that this machine already uses; undefined where apt's sources name none. */
+function debianMirror() {
+  return aptSources()
     .flatMap((text) => [
       ...text.matchAll(/^(?:deb\s+(?:\[.*?\]\s+)?|URIs:\s*)(\S+\/debian)\/?\s/gm),
     ])
     .map((match) => match[1])[0];
-  return `deb ${mirror ?? "http://deb.debian.org/debian"} ${backports} main`;
 }
 
 function aptSources() {
