@@ -3,7 +3,7 @@
 
 import { UserError } from "../errors.ts";
 import type { WritableValue } from "../model/ggufWriter.ts";
-import { writeBytes } from "./byteLevel.ts";
+import { bytesPiece } from "../tokenizer/byteAlphabet.ts";
 import { readBounded } from "./readBounded.ts";
 
 const MAX_BYTES = 64 * 2 ** 20;
@@ -25,7 +25,7 @@ export async function readTiktoken(
       `${path} has ${tokens.length} ranks, whose pre-tokenizer is not known: name it with --pre (for example llama-bpe or gpt-2).`,
     );
   const special = isLlama3 ? llama3SpecialTokens() : [];
-  const written = tokens.map((bytes) => writeBytes(Buffer.from(bytes, "latin1")));
+  const written = tokens.map((bytes) => bytesPiece(Buffer.from(bytes, "latin1")));
   const u32 = (value: number): WritableValue => ({ type: "u32", value });
   const metadata = new Map<string, WritableValue>([
     ["general.architecture", { type: "string", value: "llama" }],
@@ -96,7 +96,7 @@ function mergeBelow(token: string, limit: number, ranks: ReadonlyMap<string, num
 }
 
 function written(token: string): string {
-  return writeBytes(Buffer.from(token, "latin1"));
+  return bytesPiece(Buffer.from(token, "latin1"));
 }
 
 /** Llama 3's 256 special tokens in order; those without a use are reserved. */

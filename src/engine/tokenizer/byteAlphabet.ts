@@ -18,6 +18,13 @@ export function pieceBytes(piece: string): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
+/** The byte-level piece that stands for these bytes. */
+export function bytesPiece(bytes: Iterable<number>): string {
+  let piece = "";
+  for (const byte of bytes) piece += BYTE_CHARACTERS[byte];
+  return piece;
+}
+
 function createAlphabet(): string[] {
   // Bytes that are not printable in Latin-1 are moved, in order, behind U+0100.
   let moved = 0x100;

@@ -1,6 +1,6 @@
 // Byte-level BPE (`tokenizer.ggml.model` = gpt2): the text is split by a pre-tokenizer, each part merged by the rank of its merges.
 
-import { BYTE_CHARACTERS, pieceBytes } from "./byteAlphabet.ts";
+import { BYTE_CHARACTERS, bytesPiece, pieceBytes } from "./byteAlphabet.ts";
 import { type MergeRule, PairMerger } from "./pairMerger.ts";
 import { PairTable } from "./pairTable.ts";
 import { PieceCache } from "./pieceCache.ts";
@@ -108,9 +108,7 @@ class ByteLevelBpe implements TokenModel, MergeRule {
   /** The token that spells all of `bytes`, whether or not merges lead to it. */
   #wholeToken(bytes: Uint8Array): number | undefined {
     if (bytes.length > LONGEST_WHOLE_PIECE) return undefined;
-    let piece = "";
-    for (const byte of bytes) piece += BYTE_CHARACTERS[byte]!;
-    const token = this.#vocabulary.ids.get(piece);
+    const token = this.#vocabulary.ids.get(bytesPiece(bytes));
     return token !== undefined && this.#vocabulary.types[token] === TokenType.normal
       ? token
       : undefined;
