@@ -12,7 +12,7 @@ import { findNonFinite } from "./checkFinite.ts";
 import type { DecoderConfig, WeightRole } from "./decoderConfig.ts";
 import { GgufFile, type TensorInfo } from "./gguf.ts";
 import { type RunnableTensorType, rowBytes, runnableTensorTypes } from "./tensorTypes.ts";
-import { readHalf } from "./weightFormats/float16.ts";
+import { weightFormats } from "./weightFormats/index.ts";
 import { layerWeightShapes, modelWeightShapes, type WeightShape } from "./weightShapes.ts";
 
 export interface RowSlice {
@@ -233,24 +233,10 @@ async function readSmallTensor(file: GgufFile, tensor: TensorInfo): Promise<Floa
 }
 
 function decodeFloats(format: RunnableTensorType, bytes: Uint8Array): Float32Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  switch (format) {
-    case "f32":
-      return Float32Array.from({ length: bytes.length / 4 }, (_, i) =>
-        view.getFloat32(4 * i, true),
-      );
-    case "f16":
-      return Float32Array.from({ length: bytes.length / 2 }, (_, i) => readHalf(bytes, 2 * i));
-    case "bf16": {
-      const words = Uint32Array.from(
-        { length: bytes.length / 2 },
-        (_, i) => view.getUint16(2 * i, true) << 16,
-      );
-      return new Float32Array(words.buffer);
-    }
-    default:
-      throw new Error(`${format} is not read as a vector`);
-  }
+  const { blockSize, blockBytes, dequantize } = weightFormats[format];
+  const values = new Float32Array((bytes.length / blockBytes) * blockSize);
+  dequantize(bytes, values);
+  return values;
 }
 
 function weightKey(role: WeightRole, layer: number | undefined): string {
