@@ -1,6 +1,6 @@
 // One model, one GPU: operations that run the model take turns, first come first served, over all windows.
 
-import { StoppedError } from "./errors.ts";
+import { untilStopped } from "./errors.ts";
 
 export class Turns {
   #last: Promise<void> = Promise.resolve();
@@ -20,7 +20,7 @@ export class Turns {
     });
     this.#numWaiting++;
     try {
-      await untilFree(previous, signal);
+      await untilStopped(previous, signal);
       return await work();
     } finally {
       this.#numWaiting--;
@@ -28,16 +28,4 @@ export class Turns {
       void previous.then(release);
     }
   }
-}
-
-function untilFree(previous: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(new StoppedError());
-    if (signal.aborted) return stop();
-    signal.addEventListener("abort", stop, { once: true });
-    void previous.then(() => {
-      signal.removeEventListener("abort", stop);
-      resolve();
-    });
-  });
 }
