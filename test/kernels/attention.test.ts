@@ -49,6 +49,8 @@ const cases: Case[] = [
   { headDim: 32, groupSize: 1, before: 0, tokens: 33, type: "q8_0" },
   { headDim: 64, groupSize: 2, before: 300, tokens: 35, type: "q4_0" },
   { headDim: 64, groupSize: 4, before: 20, tokens: 20, type: "q8_0", valueType: "q4_0" },
+  { headDim: 128, groupSize: 1, before: 40, tokens: 33, type: "flexgen4" },
+  { headDim: 64, groupSize: 4, before: 20, tokens: 20, type: "q8_0", valueType: "flexgen4" },
 ];
 
 describe("attention", function () {

@@ -1,6 +1,8 @@
 // What the cache types make of a row of values: quantised and read back, in f32 steps as the kernels take them.
 
 import type { CacheTypeId } from "../../src/engine/cache/types.ts";
+import { FLEXGEN_GROUP, packFlexgen4, unpackFlexgen4 } from "./flexgen4.ts";
+import { roundHalfToEven } from "./rounding.ts";
 
 const BLOCK = 32;
 const { fround } = Math;
@@ -12,13 +14,13 @@ export function throughCache(type: CacheTypeId, row: Float32Array): Float32Array
     case "f16":
       return row;
     case "q8_0":
-      return eachBlock(row, (block) => {
+      return eachBlock(row, BLOCK, (block) => {
         const largest = block.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
         const scale = fround(largest / 127);
         return block.map((x) => scale * roundHalfToEven(fround(x * inverse(scale))));
       });
     case "q4_0":
-      return eachBlock(row, (block) => {
+      return eachBlock(row, BLOCK, (block) => {
         const largest = block.reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a), 0);
         const scale = fround(largest / -8);
         return block.map((x) => {
@@ -26,6 +28,8 @@ export function throughCache(type: CacheTypeId, row: Float32Array): Float32Array
           return scale * (Math.min(15, Math.max(0, quant)) - 8);
         });
       });
+    case "flexgen4":
+      return eachBlock(row, FLEXGEN_GROUP, (block) => unpackFlexgen4(packFlexgen4(block)));
     default:
       return type satisfies never;
   }
@@ -37,16 +41,11 @@ function inverse(scale: number): number {
 
 function eachBlock(
   row: Float32Array,
+  size: number,
   roundTrip: (block: Float32Array) => Float32Array,
 ): Float32Array {
   const result = new Float32Array(row.length);
-  for (let start = 0; start < row.length; start += BLOCK)
-    result.set(roundTrip(row.subarray(start, start + BLOCK)), start);
+  for (let start = 0; start < row.length; start += size)
+    result.set(roundTrip(row.subarray(start, start + size)), start);
   return result;
-}
-
-function roundHalfToEven(x: number): number {
-  const floor = Math.floor(x);
-  if (x - floor !== 0.5) return Math.round(x);
-  return floor % 2 === 0 ? floor : floor + 1;
 }

@@ -15,6 +15,7 @@ export const cacheTypes = {
   f16: { part: "cache/f16.wgsl", blockSize: 4, blockBytes: 8 },
   q8_0: { part: "cache/q8_0.wgsl", blockSize: 32, blockBytes: 36 },
   q4_0: { part: "cache/q4_0.wgsl", blockSize: 32, blockBytes: 20 },
+  flexgen4: { part: "cache/flexgen4.wgsl", blockSize: 64, blockBytes: 36 },
 } as const satisfies Record<string, CacheType>;
 
 export type CacheTypeId = keyof typeof cacheTypes;

@@ -48,13 +48,14 @@ describe("cache types", () => {
   });
 
   it("name each other when an unknown one is asked for", () => {
-    assert.throws(() => cacheTypeOf("q9", 64), /"q9": choose f32, f16, q8_0 or q4_0/);
+    assert.throws(() => cacheTypeOf("q9", 64), /"q9": choose f32, f16, q8_0, q4_0 or flexgen4/);
   });
 
-  it("take at most 0.45 of f16's bytes with keys in q8_0 and values in q4_0", () => {
-    const mixed = rowBytes("q8_0", 64) + rowBytes("q4_0", 64);
-    assert.ok(mixed <= 0.45 * 2 * rowBytes("f16", 64), `${mixed} bytes`);
-  });
+  for (const valueType of ["q4_0", "flexgen4"] as const)
+    it(`take at most 0.45 of f16's bytes with keys in q8_0 and values in ${valueType}`, () => {
+      const mixed = rowBytes("q8_0", 64) + rowBytes(valueType, 64);
+      assert.ok(mixed <= 0.45 * 2 * rowBytes("f16", 64), `${mixed} bytes`);
+    });
 
   for (const [id, steps] of [
     ["q8_0", 127],
