@@ -87,6 +87,11 @@ def make_metadata(c: Config, name: str, tokenizer: str, file_type: str) -> list[
         ("llama.attention.layer_norm_rms_epsilon", FLOAT32, c.eps),
         ("llama.rope.dimension_count", UINT32, c.head_dim),
         ("llama.rope.freq_base", FLOAT32, c.theta),
+        *(
+            [("llama.rope.scaling.type", STRING, "linear"), ("llama.rope.scaling.factor", FLOAT32, c.interpolation)]
+            if c.interpolation != 1
+            else []
+        ),
         ("llama.vocab_size", UINT32, c.vocab),
         ("lectern.prompt_format", STRING, PROMPT_FORMAT),
         ("tokenizer.chat_template", STRING, CHAT_TEMPLATE),
@@ -140,7 +145,8 @@ def import_weights(a: argparse.Namespace) -> None:
         "theta": "llama.rope.freq_base",
         "eps": "llama.attention.layer_norm_rms_epsilon",
     }
-    model = Model(Config(**{name: gguf.metadata[key] for name, key in shape.items()}))
+    interpolation = gguf.metadata.get("llama.rope.scaling.factor", 1.0)
+    model = Model(Config(**{name: gguf.metadata[key] for name, key in shape.items()}, interpolation=interpolation))
     model.load_state_dict(
         {key: torch.tensor(gguf.tensors[tensor_name(key)].astype(np.float32)) for key in model.state_dict()}
     )

@@ -1,4 +1,4 @@
-"""Attention and the loss, written so that a CPU without fused kernels stays quick and CUDA uses PyTorch's flash attention."""
+"""Attention, through PyTorch's flash attention on every device, and the loss."""
 
 import math
 
@@ -32,9 +32,34 @@ class WeightedLoss(torch.autograd.Function):
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(headDim)) v, causal. q: [batch, heads, length, headDim]; k, v: [batch, kvHeads, length, headDim]."""
-    if q.is_cuda:
-        return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
-    return chunked_attention(q / math.sqrt(q.shape[-1]), *repeat_heads(q, k, v))
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+
+
+def shifted_sparse_attention(q: Tensor, k: Tensor, v: Tensor, groups: int) -> Tensor:
+    """LongLoRA's S2-Attn (arXiv:2309.12307), for training only: causal attention within `groups` groups of the row, whose borders lie
+    half a group later for the second half of the heads. Shapes as in causal_attention; the row divides into 2 * groups parts.
+
+    The paper rolls the shifted heads around, so that the row's end attends to its beginning; here the two halves that are left over stay
+    apart, and nothing sees the future.
+    """
+    k, v = repeat_heads(q, k, v)
+    half = q.shape[1] // 2
+    size = q.shape[2] // groups
+    straight = grouped_attention(q[:, :half], k[:, :half], v[:, :half], size)
+    q, k, v = q[:, half:], k[:, half:], v[:, half:]
+    cuts = (slice(0, size // 2), slice(size // 2, -(size // 2)), slice(-(size // 2), None))
+    shifted = [
+        grouped_attention(q[:, :, cut], k[:, :, cut], v[:, :, cut], min(size, q[:, :, cut].shape[2]))
+        for cut in (cuts if groups > 1 else (slice(None),))
+    ]
+    return torch.cat((straight, torch.cat(shifted, dim=2)), dim=1)
+
+
+def grouped_attention(q: Tensor, k: Tensor, v: Tensor, size: int) -> Tensor:
+    """Causal attention within groups of `size` tokens, which divides the row."""
+    batch, heads, length, width = q.shape
+    parts = (x.reshape(batch, heads * (length // size), size, width) for x in (q, k, v))
+    return causal_attention(*parts).reshape(batch, heads, length, width)
 
 
 def cached_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -52,19 +77,3 @@ def cached_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 def repeat_heads(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     group = q.shape[1] // k.shape[1]
     return (k, v) if group == 1 else (k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1))
-
-
-def chunked_attention(q: Tensor, k: Tensor, v: Tensor, chunk: int = 256) -> Tensor:
-    """Causal attention over chunks of queries, each reading only the keys it may see. q is scaled already."""
-    length = q.shape[2]
-    chunk = min(chunk, length)
-    mask = torch.full((chunk, chunk), -math.inf, device=q.device, dtype=q.dtype).triu(1)
-    out = []
-    for start in range(0, length, chunk):
-        end = min(start + chunk, length)
-        scores = q[:, :, start:end] @ k[:, :, :end].transpose(-1, -2)
-        # Out of place: compiled graphs may not change a view they must differentiate.
-        diagonal = scores[..., start:end] + mask[: end - start, : end - start]
-        scores = torch.cat((scores[..., :start], diagonal), dim=-1) if start else diagonal
-        out.append(torch.softmax(scores, dim=-1) @ v[:, :, :end])
-    return torch.cat(out, dim=2)

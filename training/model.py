@@ -10,12 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kernels import WeightedLoss, cached_attention, causal_attention
+from kernels import WeightedLoss, cached_attention, causal_attention, shifted_sparse_attention
 
 
 @dataclass
 class Config:
-    """Shape of the decoder; `context` is the longest row it was trained on, `theta` the RoPE base."""
+    """Shape of the decoder; `context` is the longest row it was trained on, `theta` the RoPE base, `interpolation` what positions are
+    divided by."""
 
     vocab: int = 4096
     dim: int = 256
@@ -26,15 +27,16 @@ class Config:
     hidden: int = 704
     context: int = 1024
     theta: float = 10000.0
+    interpolation: float = 1.0
     eps: float = 1e-5
 
     def to_dict(self) -> dict:
         return asdict(self)
 
 
-def inverse_frequencies(head_dim: int, theta: float) -> Tensor:
+def inverse_frequencies(c: Config) -> Tensor:
     """[headDim / 2] angles a position turns each pair by."""
-    return theta ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
+    return c.theta ** (-torch.arange(0, c.head_dim, 2, dtype=torch.float64) / c.head_dim) / c.interpolation
 
 
 def pair_rotation(head_dim: int) -> Tensor:
@@ -63,6 +65,8 @@ class Block(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
+        # Groups of shifted sparse attention while training; 1: full attention.
+        self.groups = 1
         q, kv = config.heads * config.head_dim, config.kv_heads * config.head_dim
         self.attn_norm = RMSNorm(config.dim, config.eps)
         self.wq = nn.Linear(config.dim, q, bias=False)
@@ -91,7 +95,7 @@ class Block(nn.Module):
         q = (q * cos + (q @ turn) * sin).transpose(1, 2)
         k = (k * cos + (k @ turn) * sin).transpose(1, 2)
         if cache is None:
-            y = causal_attention(q, k, v)
+            y = shifted_sparse_attention(q, k, v, self.groups) if self.groups > 1 else causal_attention(q, k, v)
         else:
             if cache:
                 k, v = torch.cat((cache[0], k), dim=2), torch.cat((cache[1], v), dim=2)
@@ -113,7 +117,7 @@ class Model(nn.Module):
         self.embed = nn.Embedding(config.vocab, config.dim)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = RMSNorm(config.dim, config.eps)
-        self.frequencies = inverse_frequencies(config.head_dim, config.theta)
+        self.frequencies = inverse_frequencies(config)
         self.attention_factor = 1.0
         self.register_buffer("turn", pair_rotation(config.head_dim), persistent=False)
         self._rope: tuple[Tensor, Tensor, Tensor] | None = None

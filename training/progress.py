@@ -10,10 +10,10 @@ from model import Model
 LOG_SECONDS = 20
 
 
-def peak_flops(device: str) -> float:
-    """bfloat16 FLOP/s of a large matrix product, measured: the practical ceiling on any device."""
+def peak_flops(device: str, dtype: torch.dtype) -> float:
+    """FLOP/s of a large matrix product, measured: the practical ceiling on any device."""
     size = 8192 if device.startswith("cuda") else 1024
-    a = torch.randn(size, size, device=device).bfloat16()
+    a = torch.randn(size, size, device=device).to(dtype)
     best = float("inf")
     for _ in range(6):
         synchronise(device)
@@ -22,6 +22,12 @@ def peak_flops(device: str) -> float:
         synchronise(device)
         best = min(best, time.perf_counter() - start)
     return 2 * size**3 / best
+
+
+def fastest_type(device: str) -> torch.dtype:
+    """bfloat16 where the device multiplies it faster than float32: a CPU without instructions for it is several times slower."""
+    types = (torch.bfloat16, torch.float32)
+    return max(types, key=lambda dtype: peak_flops(device, dtype))
 
 
 def synchronise(device: str) -> None:

@@ -3,6 +3,7 @@
 import random
 import tempfile
 import unittest
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from batches import loss_weights, read_batches
 from checkpoint import load_optimizer, load_weights, save_state
 from examples import Asked, Example
 from gguf_file import Q8_0_BLOCK, STRING, GgufReader, q8_0, write_gguf
-from kernels import WeightedLoss
+from kernels import WeightedLoss, causal_attention, shifted_sparse_attention
 from model import Config, Model
 from needles import make_needle
 from optimizer import Optimizer
@@ -73,6 +74,31 @@ class Training(unittest.TestCase):
         caches = [[] for _ in model.blocks]
         parts = [model.hidden(part, caches) for part in (tokens[:, :9], tokens[:, 9:10], tokens[:, 10:])]
         torch.testing.assert_close(torch.cat(parts, dim=1), model.hidden(tokens), atol=1e-5, rtol=1e-4)
+
+    def test_shifted_sparse_attention_sees_its_group_and_nothing_later(self):
+        torch.manual_seed(0)
+        length, groups = 16, 4
+        q, k = torch.randn(1, 4, length, 8), torch.randn(1, 2, length, 8)
+        seen = []
+        for token in range(length):
+            v = torch.zeros(1, 2, length, 8)
+            v[:, :, token] = 1.0
+            seen.append(shifted_sparse_attention(q, k, v, groups)[0, :, :, 0] > 0)
+        mask = torch.stack(seen, dim=2)
+        position = torch.arange(length)
+        causal = position[:, None] >= position[None, :]
+        straight = causal & (position[:, None] // 4 == position[None, :] // 4)
+        shifted = causal & ((position[:, None] + 2) // 4 == (position[None, :] + 2) // 4)
+        self.assertTrue(torch.equal(mask, torch.stack([straight, straight, shifted, shifted])))
+
+    def test_one_group_is_full_attention(self):
+        torch.manual_seed(0)
+        q, k, v = torch.randn(2, 4, 12, 8), torch.randn(2, 2, 12, 8), torch.randn(2, 2, 12, 8)
+        torch.testing.assert_close(shifted_sparse_attention(q, k, v, 1), causal_attention(q, k, v))
+
+    def test_interpolation_divides_every_position(self):
+        model = Model(replace(TINY, interpolation=4.0))
+        torch.testing.assert_close(model.frequencies * 4, Model(TINY).frequencies)
 
     def test_batches_go_on_from_a_cursor_as_if_never_stopped(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Trains the reading model on the rows that data.py built: bfloat16 on a CPU or one NVIDIA GPU; stops and resumes anywhere.
+"""Trains the reading model on the rows that data.py built: on a CPU or one NVIDIA GPU; stops and resumes anywhere.
 
     python train.py --data shards/a shards/b --run runs/mini --minutes 120 --slice-minutes 9.5
 
@@ -21,7 +21,7 @@ from batches import Batch, loss_weights, read_batches, shard_sizes
 from checkpoint import load_optimizer, load_weights, save_state, save_weights
 from model import Config, Model
 from optimizer import Optimizer, rate_share
-from progress import Meter, peak_flops
+from progress import Meter, fastest_type, peak_flops
 from rows import CLASS_NAMES
 
 
@@ -31,6 +31,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--run", required=True, help="folder of the run; resumed when it holds state.pt")
     parser.add_argument("--init", help="weights to start a new run from")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument(
+        "--compute", choices=["auto", "bfloat16", "float32"], default="auto", help="auto: whichever this device is faster in"
+    )
     shape = Config()
     for name in ("vocab", "dim", "layers", "heads", "kv_heads", "head_dim", "hidden"):
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=getattr(shape, name))
@@ -38,6 +41,10 @@ def parse_arguments() -> argparse.Namespace:
         "--context", type=int, default=0, help="trained context to record; default: the longest row so far"
     )
     parser.add_argument("--theta", type=float, default=0, help="RoPE base; default: that of --init, or 10000")
+    parser.add_argument("--interpolation", type=float, default=0, help="positions are divided by this; default: that of --init, or 1")
+    parser.add_argument(
+        "--groups", type=int, default=1, help="groups of LongLoRA's shifted sparse attention; 1: full attention"
+    )
     parser.add_argument("--batch-tokens", type=int, default=8192)
     parser.add_argument("--micro-tokens", type=int, default=8192, help="tokens a forward pass; the rest is accumulated")
     parser.add_argument("--peak", type=float, default=0.02, help="Muon's rate")
@@ -76,12 +83,15 @@ class Run:
         self.state_path = self.folder / "state.pt"
         self.resumed = self.state_path.exists()
         source = self.state_path if self.resumed else a.init
-        changes = {k: v for k, v in (("theta", a.theta), ("context", a.context)) if v}
+        compute = fastest_type(a.device) if a.compute == "auto" else getattr(torch, a.compute)
+        changes = {k: v for k, v in (("theta", a.theta), ("interpolation", a.interpolation), ("context", a.context)) if v}
         if source:
-            self.model, extra = load_weights(source, torch.bfloat16, a.device, **changes)
+            self.model, extra = load_weights(source, compute, a.device, **changes)
         else:
             shape = {n: getattr(a, n) for n in ("vocab", "dim", "layers", "heads", "kv_heads", "head_dim", "hidden")}
-            self.model, extra = Model(Config(**shape, **changes), torch.bfloat16).to(a.device), {}
+            self.model, extra = Model(Config(**shape, **changes), compute).to(a.device), {}
+        for block in self.model.blocks:
+            block.groups = a.groups
         self.optimizer = Optimizer(self.model, a.peak, a.peak_embed, a.decay)
         counters = extra if self.resumed else {}
         if self.resumed:
@@ -166,10 +176,11 @@ def main() -> None:
         signal.signal(name, lambda *_: setattr(run, "stop_requested", True))
     table = torch.tensor([float(x) for x in a.weights.split(",")])
     generator = torch.Generator().manual_seed(a.seed + run.step)
-    meter = Meter(run.model, CLASS_NAMES, a.peak_tflops * 1e12 or peak_flops(a.device))
+    meter = Meter(run.model, CLASS_NAMES, a.peak_tflops * 1e12 or peak_flops(a.device, run.model.compute))
     run.log(
         {
             "parameters": run.model.parameters_count(),
+            "compute": str(run.model.compute).removeprefix("torch."),
             "resumed": run.resumed,
             "stage_tokens": run.stage_tokens,
             "peak_tflops": round(meter.peak / 1e12, 2),
