@@ -6,6 +6,7 @@ import { bench } from "./commands/bench.ts";
 import { convert } from "./commands/convert.ts";
 import { detokenize } from "./commands/detokenize.ts";
 import { doctor } from "./commands/doctor.ts";
+import { evaluate } from "./commands/eval.ts";
 import { generate } from "./commands/generate.ts";
 import { ingest } from "./commands/ingest.ts";
 import { inspect } from "./commands/inspect.ts";
@@ -29,6 +30,7 @@ export const commands: Readonly<Record<string, Command>> = {
   perplexity,
   convert,
   bench,
+  eval: evaluate,
   inspect,
   models,
   stats,

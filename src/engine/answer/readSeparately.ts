@@ -71,7 +71,7 @@ export async function readSeparately(request: ReadingRequest): Promise<Reading> 
   const best = chooseCandidate(candidates);
   const confidence = best?.confidence ?? 0;
   // What was interrupted is handed over as far as it came.
-  if (best && (interruption || confidence >= MIN_CONFIDENCE)) {
+  if (best && (interruption || request.mustAnswer || confidence >= MIN_CONFIDENCE)) {
     request.observer?.token?.(best.text);
     const citations = [citeAnswer(best.passage, best.span, best.text)];
     const doubts = confidence < SURE_CONFIDENCE ? ["The model is not sure of this answer."] : [];
@@ -83,7 +83,7 @@ export async function readSeparately(request: ReadingRequest): Promise<Reading> 
       notes: [...doubts, ...best.notes],
     };
   }
-  return { ...facts, ...(best ? quoteInstead(request, weights) : NOTHING) };
+  return { ...facts, ...(best || request.mustAnswer ? quoteInstead(request, weights) : NOTHING) };
 }
 
 const NOTHING = { found: false, answer: "", citations: [], notes: [] };
@@ -100,7 +100,7 @@ function quoteInstead(request: ReadingRequest, weights: ReadonlyMap<string, numb
   const quotes = quoteSentences(request.passages, weights, request.index);
   const [best] = quotes.citations;
   const share = shareOf(weights, new Set(request.index.termsOf(best?.quote ?? "")));
-  if (!best || share < MIN_QUOTE_SUPPORT) return NOTHING;
+  if (!best || (share < MIN_QUOTE_SUPPORT && !request.mustAnswer)) return NOTHING;
   request.observer?.token?.(quotes.answer);
   const notes = [
     "The model was not sure of an answer: this is a quote, the sentence nearest the question.",

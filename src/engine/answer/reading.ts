@@ -18,6 +18,8 @@ export interface ReadingRequest {
   readonly model: LanguageModel;
   readonly format: PromptFormat;
   readonly sampling: SamplingSettings;
+  /** Refusing is no choice: for measuring how well answers are found, apart from how well they are doubted. */
+  readonly mustAnswer?: boolean;
   readonly observer?: Observer;
   readonly signal?: AbortSignal;
 }
