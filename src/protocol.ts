@@ -146,6 +146,15 @@ export interface CacheStats {
   /** GPU bytes of keys, values and what a policy keeps beside them. */
   readonly bytesByPurpose?: Readonly<Record<string, number>>;
   readonly bytesPerToken: number;
+  /** What of the cache came from disk; absent where all of it was read. */
+  readonly restored?: {
+    readonly tokens: number;
+    /**
+     * The same adapter, driver, kernels and places where passes end: the bits are those of a run that never stopped.
+     * Otherwise probabilities may differ by rounding.
+     */
+    readonly bitIdentical: boolean;
+  };
 }
 
 export interface Answer {
@@ -303,6 +312,34 @@ export interface SavedCacheInfo {
   readonly path: string;
 }
 
+/** The folder of saved caches. */
+export interface SavedCaches {
+  /** The last used first. */
+  readonly caches: readonly SavedCacheInfo[];
+  readonly folder: string;
+  /** Bytes that saved caches may take together. */
+  readonly limitBytes: number;
+  readonly disk: DiskLookups;
+}
+
+/** How often saved caches were looked for. */
+export interface LookupCounts {
+  readonly lookups: number;
+  /** All tokens were on disk. */
+  readonly hits: number;
+  /** The first tokens were on disk, the rest was read. */
+  readonly partialHits: number;
+  readonly tokensRequested: number;
+  readonly tokensRestored: number;
+  /** Hits of both kinds per lookup. */
+  readonly hitRate: number;
+}
+
+/** Lookups on record, and those of each day, the first first. */
+export interface DiskLookups extends LookupCounts {
+  readonly days: readonly (LookupCounts & { readonly day: string })[];
+}
+
 export interface SummarizeParams extends ModelSettings, SamplingSettings {
   readonly path: string;
   readonly unsaved?: Readonly<Record<string, string>>;
@@ -325,7 +362,7 @@ export interface Requests {
   ingest: { params: IngestParams & Stream; result: Ingestion };
   savedCaches: {
     params: { readonly cacheDir?: string };
-    result: { readonly caches: readonly SavedCacheInfo[] };
+    result: SavedCaches;
   };
   read: { params: { readonly paths: readonly string[] } & Stream; result: ReadResult };
   search: {

@@ -7,7 +7,7 @@ import type {
   Ingestion,
   Passage,
   RunStats,
-  SavedCacheInfo,
+  SavedCaches,
   Skipped,
   Summary,
 } from "../protocol.ts";
@@ -61,9 +61,19 @@ export function ingestionText(ingestion: Ingestion): string {
   ]);
 }
 
-/** The saved caches as a table. */
-export function savedCachesText(caches: readonly SavedCacheInfo[]): string {
-  if (caches.length === 0) return "No caches are saved: `lectern ingest PATH` makes one.";
+/** The saved caches as a table, the room they take, and how often they were found. */
+export function savedCachesText({ caches, folder, limitBytes, disk }: SavedCaches): string {
+  const total = caches.reduce((sum, { bytes }) => sum + bytes, 0);
+  const room = `${megabytes(total)} of at most ${megabytes(limitBytes)} in ${folder}.`;
+  const { lookups, hits, partialHits, tokensRequested, tokensRestored, hitRate } = disk;
+  const found =
+    lookups === 0
+      ? ""
+      : `Looked for ${count(lookups)} times since ${disk.days[0]?.day}: found ${count(hits)} times whole, ${count(partialHits)} in part (${percent(hitRate)}); ${count(tokensRestored)} of ${count(tokensRequested)} tokens did not have to be read.`;
+  if (caches.length === 0)
+    return ["No caches are saved: `lectern ingest PATH` makes one.", found]
+      .filter(Boolean)
+      .join("\n");
   const head = ["document", "model", "policy", "read", "kept", "disk", "GPU", "last used"];
   const rows = caches.map((cache) => [
     cache.document,
@@ -75,7 +85,7 @@ export function savedCachesText(caches: readonly SavedCacheInfo[]): string {
     megabytes(cache.gpuBytes),
     cache.lastUsed.slice(0, 16).replace("T", " "),
   ]);
-  return textTable(head, rows);
+  return paragraphs([textTable(head, rows), [room, found].filter(Boolean).join("\n")]);
 }
 
 /** What was left out, the first few by name; empty when nothing was. */
@@ -121,6 +131,10 @@ function statsText(stats: RunStats | undefined): string[] {
   return [
     `${stats.model} on ${stats.adapter}${stats.adapterIsSoftware ? " (on the CPU: slow)" : ""}: ${count(stats.promptTokens)} tokens in at ${speed(stats.prefillTokensPerSecond)}/s, ${count(stats.generatedTokens)} out at ${speed(stats.decodeTokensPerSecond)}/s, first after ${(stats.timeToFirstTokenMs / 1000).toFixed(1)} s.`,
   ];
+}
+
+function percent(share: number): string {
+  return `${Math.round(100 * share)} %`;
 }
 
 function megabytes(bytes: number): string {

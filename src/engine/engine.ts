@@ -113,13 +113,15 @@ export class Engine implements EngineApi {
   }: Requests["savedCaches"]["params"]): Promise<Requests["savedCaches"]["result"]> {
     const loaded = this.#loadedCache;
     const isLoaded = loaded !== undefined && this.#host.current === loaded.model;
-    const saved = await new SnapshotStore(cacheDir || undefined).list();
-    const caches = saved.map(({ documents, identity: _, ...cache }) => ({
+    const store = new SnapshotStore(cacheDir || undefined);
+    const saved = await store.list();
+    const caches = saved.map(({ documents, identity: _, device: __, ...cache }) => ({
       document: documents.map(({ path }) => path).join(", "),
       ...cache,
       gpuBytes: isLoaded && loaded.path === cache.path ? loaded.model.model.cacheStats().bytes : 0,
     }));
-    return { caches };
+    const { folder, limitBytes } = store;
+    return { caches, folder, limitBytes, disk: await store.lookups() };
   }
 
   async read(

@@ -2,12 +2,14 @@
 
 import type { CacheStats, RunStats } from "../protocol.ts";
 import { type CacheIdentity, CacheKeeper, type ReadOptions } from "./cache/cacheKeeper.ts";
+import { deviceDigest } from "./cache/deviceDigest.ts";
 import { DecodeAhead } from "./decodeAhead.ts";
 import { throwIfStopped, UserError } from "./errors.ts";
 import type { GenerateRequest, LanguageModel } from "./languageModel.ts";
 import { writeStep } from "./model/step.ts";
 import { Prefill, type PrefillModel } from "./prefill.ts";
 import { StopStrings } from "./stopStrings.ts";
+import { readLogits, scoreTokens } from "./teacherForced.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
 export interface GpuModelParts extends PrefillModel {
@@ -16,6 +18,8 @@ export interface GpuModelParts extends PrefillModel {
   readonly metadata: ReadonlyMap<string, unknown>;
   readonly contextLength: number;
   readonly cacheIdentity: CacheIdentity;
+  /** See KeeperParts. */
+  readonly sharesBlocks: boolean;
   /** Frees weights and what belongs to them. */
   dispose(): void;
 }
@@ -48,8 +52,14 @@ export class GpuLanguageModel implements LanguageModel {
     this.#ahead = new DecodeAhead(parts);
     this.keeper = new CacheKeeper({
       ...{ gpu: parts.gpu, cache: parts.cache, decoder: parts.decoder },
-      identity: parts.cacheIdentity,
-      read: (tokens, options) => this.#readAnew(tokens, options),
+      ...{ identity: parts.cacheIdentity, sharesBlocks: parts.sharesBlocks },
+      device: deviceDigest(parts.gpu),
+      read: (tokens, from, options) => this.#readOn(tokens, from, options),
+      readLogits: async (tokens, onLogits, options) => {
+        this.#checkTokens(tokens);
+        const first = parts.cache.resume(tokens);
+        await readLogits(parts, this.#prefill, { tokens, first, onLogits, ...options });
+      },
       measure: async (tokens, work) => {
         const clock = new Clock();
         await work();
@@ -118,36 +128,10 @@ export class GpuLanguageModel implements LanguageModel {
 
   async scoreTokens(
     tokens: readonly number[],
-    options: {
-      onPrefill?: (done: number, total: number) => void;
-      signal?: AbortSignal;
-    } = {},
+    options: { onPrefill?: (done: number, total: number) => void; signal?: AbortSignal } = {},
   ): Promise<Float32Array> {
     this.#checkTokens(tokens);
-    const { gpu, decoder, cache } = this.#parts;
-    const { activations } = decoder;
-    const nll = new Float32Array(tokens.length - 1);
-    cache.clear();
-    await decoder.reserve(cache.slotsFor(tokens.length, 0));
-    await this.#prefill.run(tokens, 0, {
-      ...options,
-      onChunk: async (start, count) => {
-        // The last token of all has no target.
-        const scored = Math.min(count, nll.length - start);
-        for (let row = 0; row < scored; row += activations.logitRows) {
-          const rows = Math.min(activations.logitRows, scored - row);
-          const first = start + row;
-          const targets = Uint32Array.from(tokens.slice(first + 1, first + 1 + rows));
-          gpu.buffers.write(activations.targets, 0, targets);
-          this.#writeOutputStep(rows);
-          const encoder = gpu.device.createCommandEncoder();
-          decoder.nllList(row, rows).encode(encoder);
-          gpu.device.queue.submit([encoder.finish()]);
-          nll.set(new Float32Array(await gpu.read(activations.nll, 0, 4 * rows)), first);
-        }
-      },
-    });
-    return nll;
+    return scoreTokens(this.#parts, this.#prefill, { tokens, ...options });
   }
 
   cacheStats(): CacheStats {
@@ -155,6 +139,7 @@ export class GpuLanguageModel implements LanguageModel {
   }
 
   dispose(): void {
+    this.keeper.dispose();
     this.#ahead.dispose();
     this.#parts.dispose();
   }
@@ -167,12 +152,14 @@ export class GpuLanguageModel implements LanguageModel {
     return first;
   }
 
-  async #readAnew(tokens: readonly number[], options: ReadOptions): Promise<void> {
+  /** Read the tokens behind the first `from`, which the cache holds; with 0 into an empty cache. */
+  async #readOn(tokens: readonly number[], from: number, options: ReadOptions): Promise<void> {
     const { cache, decoder } = this.#parts;
     this.#checkTokens(tokens);
-    cache.clear();
-    await decoder.reserve(cache.slotsFor(tokens.length, 1));
-    await this.#prefill.run(tokens, 0, options);
+    if (from === 0) cache.clear();
+    if (from === tokens.length) return;
+    await decoder.reserve(cache.slotsFor(tokens.length - from, 1));
+    await this.#prefill.run(tokens, from, options);
   }
 
   /** Tokens that may be generated behind a prompt: by the context, and by the positions of a bounded cache. */

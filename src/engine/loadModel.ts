@@ -89,6 +89,7 @@ async function build(
     metadata,
     contextLength,
     cacheIdentity: cacheIdentity(cacheShape, { chunkLength, ropes }),
+    sharesBlocks: plan === undefined && !dependsOnLength(config, settings),
     dispose() {
       decoder.dispose();
       cache.dispose();
@@ -122,6 +123,14 @@ function cacheIdentity(
       Object.entries(plan ?? {}).filter(([, value]) => ["number", "string"].includes(typeof value)),
     ),
   };
+}
+
+/** Whether positions are turned otherwise for longer texts. */
+function dependsOnLength({ layers }: DecoderConfig, { ropeScaling }: ModelSettings): boolean {
+  return layers.some(({ rope, slidingWindow }) => {
+    const scaling = ropeScalingOf(slidingWindow ? "auto" : ropeScaling, rope);
+    return scaling.dependsOnLength === true;
+  });
 }
 
 /** The context length and every layer's frequencies, from the file and the settings. */

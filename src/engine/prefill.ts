@@ -78,6 +78,7 @@ export class Prefill {
     const { gpu, decoder, cache } = this.#model;
     const { eviction } = decoder;
     if (eviction === undefined || cache.length <= eviction.plan.budget) return;
+    cache.willEvict();
     eviction.write(cache);
     for (const commands of decoder.evictionLists()) {
       const encoder = gpu.device.createCommandEncoder();

@@ -45,6 +45,13 @@ describe("lectern, with saved caches", function () {
     assert.equal(saved.gpuBytes, 0);
     const table = await lectern(["stats", ...cache.slice(0, 2)]);
     assert.match(table.stdout, /^document .*\n.*facts\.txt .* full /);
+    assert.match(table.stdout, /found 1 times whole, 0 in part \(50 %\)/);
+    const { disk } = JSON.parse(listed.stdout);
+    assert.deepEqual([disk.lookups, disk.hits, disk.hitRate], [2, 1, 0.5]);
+    assert.deepEqual(answer.stats.cache.restored, {
+      tokens: ingestion.tokensKept,
+      bitIdentical: true,
+    });
   });
 
   it("says how to make a cache where none is saved", async () => {

@@ -268,7 +268,7 @@ function fakeApi(ask: EngineApi["ask"]): EngineApi {
     read: unused,
     search: unused,
     ingest: unused,
-    savedCaches: async () => ({ caches: [] }),
+    savedCaches: unused,
     models: async () => ({ models: [] }),
     snapshot: async () => snapshot,
   };

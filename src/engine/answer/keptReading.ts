@@ -4,9 +4,9 @@ import { createHash } from "node:crypto";
 import type { Answer, AskParams, Ingestion, RunStats, Skipped } from "../../protocol.ts";
 import type { CacheKeeper } from "../cache/cacheKeeper.ts";
 import { modelDigest } from "../cache/modelDigest.ts";
-import type { CacheState } from "../cache/snapshot.ts";
 import type { SnapshotFacts } from "../cache/snapshotFile.ts";
-import type { SnapshotStore } from "../cache/snapshotStore.ts";
+import type { SnapshotKey, SnapshotStore } from "../cache/snapshotStore.ts";
+import type { Trunk } from "../cache/trunk.ts";
 import type { SourceDocument } from "../documents/document.ts";
 import { StoppedError, UserError } from "../errors.ts";
 import type { OpenModel, Work } from "../modelHost.ts";
@@ -21,8 +21,10 @@ const MIN_SEARCHED_LENGTH = 8;
 
 export interface KeptReading {
   readonly keeper: CacheKeeper;
-  readonly state: CacheState;
-  readonly restored: boolean;
+  /** The documents in the cache; questions branch off it. */
+  readonly trunk: Trunk;
+  /** What did not have to be read: all that the cache still held, or the first tokens from disk. */
+  readonly origin: { readonly from: "memory" | "disk" | "text"; readonly tokens: number };
   readonly stats: RunStats;
   /** Absent when it could not be saved. */
   readonly saved?: { readonly path: string; readonly bytes: number };
@@ -36,41 +38,85 @@ export interface KeptWork extends Work {
 }
 
 /**
- * Bring the model's cache to hold the documents: restored where exactly this was saved before, else read and saved.
- * Where saving fails, `problem` says why, and the cache can be used all the same.
+ * Bring the model's cache to hold the documents: as it still does, restored as far as they were saved before, the rest read and
+ * saved. Where saving fails, `problem` says why, and the cache can be used all the same.
  */
 export async function keepReading(reading: WholeReading, work: KeptWork): Promise<KeptReading> {
-  const { opened, store, observer, signal } = work;
+  const { opened, store } = work;
   const { keeper } = opened.model;
   if (!keeper) throw new UserError("This model has no cache to keep: choose another model.");
+  const { prefix } = reading;
   const identity = await identityOf(reading, keeper, work);
-  const found = identity && (await store.find({ identity, tokens: reading.prefix }));
-  if (found && keeper.fits(found.state)) {
-    const stats = await keeper.restore(found.state);
-    return { keeper, state: found.state, restored: true, stats, saved: found };
-  }
-  observer.log?.("info", "No saved cache of exactly these documents and settings: reading them.");
+  const key = identity && { identity, tokens: prefix, sharesBlocks: keeper.sharesBlocks };
+  const held = await heldReading(keeper, prefix);
+  const brought = held ?? (await bringReading(keeper, prefix, { ...work, key }));
+  const kept = { keeper, ...brought };
+  if (!key) return { ...kept, problem: "The model's file changed since it was loaded: not saved." };
+  const saved = brought.origin.tokens === prefix.length ? await store.locate(key) : undefined;
+  return {
+    ...kept,
+    ...(saved ? { saved } : await save(kept, { ...work, identity: key.identity })),
+  };
+}
+
+type Brought = Pick<KeptReading, "trunk" | "origin" | "stats">;
+
+/** The cache as it is, where it still holds exactly these tokens behind whatever branch. */
+async function heldReading(
+  keeper: CacheKeeper,
+  tokens: readonly number[],
+): Promise<Brought | undefined> {
+  const { trunk } = keeper;
+  const held = trunk?.state.tokens;
+  if (!trunk || held?.length !== tokens.length || !tokens.every((token, i) => token === held[i]))
+    return undefined;
+  const stats = await keeper.branch(trunk);
+  return { trunk, origin: { from: "memory", tokens: tokens.length }, stats };
+}
+
+/** Restore as many tokens as were saved, and read the rest. */
+async function bringReading(
+  keeper: CacheKeeper,
+  tokens: readonly number[],
+  { store, observer, signal, key }: KeptWork & { readonly key: SnapshotKey | undefined },
+): Promise<Brought> {
+  const restored =
+    key &&
+    (await store.withLongest(key, async (found) => {
+      const stats = await keeper.restore(found);
+      return stats && { stats, tokens: found.tokens };
+    }));
+  const origin = { from: restored ? "disk" : "text", tokens: restored?.tokens ?? 0 } as const;
+  if (restored?.tokens === tokens.length)
+    return { trunk: keeper.pin(), origin, stats: restored.stats };
+  observer.log?.(
+    "info",
+    restored
+      ? `The first ${restored.tokens} of ${tokens.length} tokens were restored from disk: reading the rest.`
+      : "No saved cache of exactly these documents and settings: reading them.",
+  );
   const meter = new ProgressMeter(observer, "prefill", "tokens");
-  const stats = await keeper.read(reading.prefix, {
-    onPrefill: (done, total) => meter.report(done, total),
-    signal,
-  });
-  const state = await keeper.capture();
-  const kept = { keeper, state, restored: false, stats };
-  if (!identity)
-    return { ...kept, problem: "The model's file changed since it was loaded: not saved." };
+  const onPrefill = (done: number, total: number) => meter.report(done, total);
+  const stats = await keeper.read(tokens, { onPrefill, signal }, origin.tokens);
+  return { trunk: keeper.pin(), origin, stats };
+}
+
+async function save(
+  { keeper, stats }: Pick<KeptReading, "keeper" | "stats">,
+  { store, documents, identity, signal }: KeptWork & Pick<SnapshotFacts, "identity">,
+): Promise<Pick<KeptReading, "saved" | "problem">> {
+  const facts = factsOf(stats, documents, { identity, device: keeper.device });
   try {
-    const facts = factsOf(stats, work.documents, identity);
-    return { ...kept, saved: await store.save({ facts, state }, { signal }) };
+    return { saved: await store.save({ facts, ...keeper.capture() }, { signal }) };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    return { ...kept, problem: error.message };
+    return { problem: error.message };
   }
 }
 
 /** What `ingest` reports. Throws UserError when the cache could not be saved. */
 export function toIngestion(
-  { saved, problem, restored, stats }: KeptReading,
+  { saved, problem, origin, stats }: KeptReading,
   named: { readonly paths: readonly string[]; readonly skipped: readonly Skipped[] },
 ): Ingestion {
   if (!saved) throw new UserError(problem ?? "The cache could not be saved: try again.");
@@ -78,6 +124,7 @@ export function toIngestion(
   const document = named.paths.join(", ");
   const { bytes, path } = saved;
   const { skipped } = named;
+  const restored = origin.tokens === tokensRead;
   return { document, tokensRead, tokensKept, policy, bytes, path, restored, skipped, stats };
 }
 
@@ -116,7 +163,7 @@ export async function answerFromCache(
       ...(answered.stats && { stats: answered.stats }),
       ...(interruption && { partial: true }),
       notes: [
-        `Answered from the cache alone: ${kept.restored ? "restored from disk" : "read just now"}, policy ${cache.policy}.`,
+        `Answered from the cache alone: ${originText(kept)}, policy ${cache.policy}.`,
         ...(kept.problem ? [kept.problem] : []),
         ...(params.history?.length ? ["Earlier turns were left out."] : []),
         ...(found && !isChecked ? ["None of this answer's words could be found in the text."] : []),
@@ -124,8 +171,15 @@ export async function answerFromCache(
       ],
     };
   } finally {
-    if (!opened.isLost) await kept.keeper.rollBack(kept.state);
+    if (!opened.isLost && kept.trunk.isIntact) kept.trunk.reset();
   }
+}
+
+function originText({ origin: { from, tokens }, stats }: KeptReading): string {
+  if (from === "memory") return "still in memory";
+  if (from === "text") return "read just now";
+  if (tokens === stats.cache.tokensRead) return "restored from disk";
+  return `${tokens} tokens restored from disk, the rest read just now`;
 }
 
 // A cache forgets which number a passage had before it forgets its words.
@@ -159,10 +213,10 @@ async function identityOf(
 function factsOf(
   { cache, model }: RunStats,
   documents: readonly SourceDocument[],
-  identity: SnapshotFacts["identity"],
+  computed: Pick<SnapshotFacts, "identity" | "device">,
 ): SnapshotFacts {
   return {
-    identity,
+    ...computed,
     model,
     policy: cache.policy,
     tokensRead: cache.tokensRead,

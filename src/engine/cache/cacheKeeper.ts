@@ -1,15 +1,21 @@
-// What a loaded model offers for keeping what it read: read without answering, capture, restore, roll back.
+// What a loaded model offers for keeping what it read: read without answering, capture, restore, branch.
 
 import type { RunStats } from "../../protocol.ts";
 import type { Decoder } from "../model/decoder.ts";
+import type { OnLogits } from "../teacherForced.ts";
+import type { Section, SectionSource } from "./sectionFile.ts";
 import {
   type CacheOnGpu,
   type CacheState,
-  captureCache,
-  markRestored,
-  partSizes,
-  restoreCache,
+  captureRows,
+  restoreRows,
+  rowsFit,
+  type SnapshotPart,
+  stateOf,
+  takeState,
 } from "./snapshot.ts";
+import type { FoundSnapshot } from "./snapshotStore.ts";
+import { Trunk } from "./trunk.ts";
 
 /** All a cache's contents depend on beside model and tokens: types, policy, positions, chunk boundaries. */
 export type CacheIdentity = Readonly<Record<string, string | number | null>>;
@@ -22,14 +28,35 @@ export interface ReadOptions {
 export interface KeeperParts extends Omit<CacheOnGpu, "eviction"> {
   readonly decoder: Decoder;
   readonly identity: CacheIdentity;
-  /** Empty the cache and read tokens into it. */
-  readonly read: (tokens: readonly number[], options: ReadOptions) => Promise<void>;
+  /** Digest of all that rounding depends on, see `deviceDigest`. */
+  readonly device: string;
+  /** What a beginning of the tokens made does not depend on the rest: a part of a saved cache can be used. */
+  readonly sharesBlocks: boolean;
+  /** State beside the rows. */
+  readonly parts?: readonly SnapshotPart[];
+  /** Read tokens behind the first `from`, which the cache holds; with 0 into an empty cache. */
+  readonly read: (tokens: readonly number[], from: number, options: ReadOptions) => Promise<void>;
+  /** Read what the cache lacks of `tokens`, and hand out the logits behind each token that is read. */
+  readonly readLogits: (
+    tokens: readonly number[],
+    onLogits: OnLogits,
+    options: Pick<ReadOptions, "signal">,
+  ) => Promise<void>;
   /** The stats of work that reads so many tokens. */
   readonly measure: (tokens: number, work: () => Promise<void>) => Promise<RunStats>;
 }
 
+/** The state of a cache, its rows still on the GPU: they are read as the sections are. */
+export interface Captured {
+  readonly state: CacheState;
+  readonly sections: readonly Section[];
+  /** About; parts beside the rows are not counted. */
+  readonly bytes: number;
+}
+
 export class CacheKeeper {
   readonly #parts: KeeperParts;
+  #trunk: Trunk | undefined;
 
   constructor(parts: KeeperParts) {
     this.#parts = parts;
@@ -39,45 +66,105 @@ export class CacheKeeper {
     return this.#parts.identity;
   }
 
-  /** Read `tokens` into an empty cache. Throws UserError when they do not fit, StoppedError on the signal. */
-  read(tokens: readonly number[], options: ReadOptions): Promise<RunStats> {
+  get device(): string {
+    return this.#parts.device;
+  }
+
+  get sharesBlocks(): boolean {
+    return this.#parts.sharesBlocks;
+  }
+
+  /** What was pinned and is still whole. */
+  get trunk(): Trunk | undefined {
+    return this.#trunk?.isIntact ? this.#trunk : undefined;
+  }
+
+  /**
+   * Read `tokens`, of which the cache holds the first `from`; with 0 into an empty cache. Throws UserError when they do not
+   * fit, StoppedError on the signal.
+   */
+  read(tokens: readonly number[], options: ReadOptions, from = 0): Promise<RunStats> {
     const { read, measure } = this.#parts;
-    return measure(tokens.length, () => read(tokens, options));
+    return measure(tokens.length - from, () => read(tokens, from, options));
   }
 
-  /** The state of the cache now. */
-  capture(): Promise<CacheState> {
-    return captureCache(this.#onGpu);
+  /** Read what the cache lacks of `tokens`, and hand out the logits behind each token that is read. */
+  readLogits(
+    tokens: readonly number[],
+    onLogits: OnLogits,
+    options: Pick<ReadOptions, "signal"> = {},
+  ): Promise<void> {
+    return this.#parts.readLogits(tokens, onLogits, options);
   }
 
-  /** Whether a state has the sizes that this cache's would have. */
-  fits(state: CacheState): boolean {
-    const sizes = partSizes(this.#parts.cache, state.length);
-    return (
-      sizes.length === state.parts.length &&
-      sizes.every((bytes, i) => state.parts[i]?.length === bytes)
-    );
+  /** The cache as it is now; it must stay so until the sections have been read. */
+  capture(): Captured {
+    const state = stateOf(this.#onGpu);
+    const { cache, parts = [] } = this.#parts;
+    const slotBytes = [...cache.planes.values()].reduce((sum, bytes) => sum + bytes, 0);
+    return {
+      state,
+      sections: [...captureRows(this.#onGpu), ...parts.flatMap((part) => part.capture())],
+      bytes: slotBytes * cache.shape.numKvHeads * cache.shape.numLayers * state.length,
+    };
   }
 
-  /** Go on from `state`, whatever the cache held. */
-  restore(state: CacheState): Promise<RunStats> {
-    const { cache, decoder, gpu, measure } = this.#parts;
+  /**
+   * Go on from what is saved, whatever the cache held; undefined where it is none of this cache's.
+   * @throws DamagedError with the cache empty
+   */
+  async restore({ file, state, tokens }: FoundSnapshot): Promise<RunStats | undefined> {
+    const { cache, decoder, device, gpu, identity, measure, parts = [] } = this.#parts;
+    const isWhole = tokens === state.tokens.length;
+    if (!(isWhole || this.sharesBlocks) || !this.#fits(state, file.sections)) return undefined;
+    const wanted = isWhole ? state.length : tokens;
     return measure(0, async () => {
       cache.clear();
-      await decoder.reserve(cache.slotsFor(state.length, 1));
-      restoreCache(this.#onGpu, state);
-      await gpu.finished();
+      try {
+        await decoder.reserve(cache.slotsFor(wanted, 1));
+        await restoreRows(this.#onGpu, file.sections, { length: state.length, wanted });
+        for (const part of parts) await part.restore(file.sections);
+        await gpu.finished();
+      } catch (error) {
+        cache.clear();
+        throw error;
+      }
+      takeState(this.#onGpu, isWhole ? state : firstTokens(state, tokens));
+      // In one run a pass would end where a chunk does; where all is restored, the next one begins there in any case.
+      const endsPass = isWhole || tokens % Number(identity.chunkLength) === 0;
+      cache.restored = { tokens, bitIdentical: endsPass && file.facts.device === device };
     });
   }
 
-  /** Go back to `state`, from which the cache has gone on: where nothing is ever evicted, its slots are still as they were. */
-  async rollBack(state: CacheState): Promise<void> {
-    if (this.#parts.cache.shape.plan !== undefined) await this.restore(state);
-    else markRestored(this.#onGpu, state);
+  /** Pin what the cache holds now, for branches that share it. What was pinned before is given up. */
+  pin(): Trunk {
+    this.#trunk?.dispose();
+    this.#trunk = new Trunk(this.#onGpu, this.#parts.parts);
+    return this.#trunk;
+  }
+
+  /** Go back to `trunk`, to begin a branch of it. */
+  branch(trunk: Trunk): Promise<RunStats> {
+    return this.#parts.measure(0, async () => trunk.reset());
+  }
+
+  dispose(): void {
+    this.#trunk?.dispose();
+  }
+
+  #fits(state: CacheState, sections: SectionSource): boolean {
+    const { cache, parts = [] } = this.#parts;
+    return rowsFit(cache, state.length, sections) && parts.every((part) => part.fits(sections));
   }
 
   get #onGpu(): CacheOnGpu {
     const { gpu, cache, decoder } = this.#parts;
     return { gpu, cache, eviction: decoder.eviction };
   }
+}
+
+/** The state that the first `tokens` tokens made, where nothing was evicted. */
+function firstTokens(state: CacheState, tokens: number): CacheState {
+  const first = { tokens: state.tokens.slice(0, tokens), length: tokens };
+  return { ...first, knownSlots: 0, knownTokens: 0, summedSlots: 0 };
 }

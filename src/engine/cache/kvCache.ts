@@ -46,6 +46,16 @@ export interface CacheCounters {
   readonly knownTokens: number;
 }
 
+/** Who relies on the first tokens of the cache, such as a trunk that branches share. */
+export interface CacheWatcher {
+  /** Tokens it relies on. */
+  readonly tokens: number;
+  /** Slots of these tokens are about to be rewritten in place. */
+  willRewrite(): void;
+  /** Some of these tokens were given up. */
+  lost(): void;
+}
+
 // Growing copies the whole cache: in steps of half its size it happens a few times a document.
 const GROWTH = 1.5;
 const SLOT_STEP = 256;
@@ -62,6 +72,10 @@ export class KvCache {
   #length = 0;
   #knownSlots = 0;
   #knownTokens = 0;
+  /** Set while somebody relies on what the cache holds. */
+  watcher: CacheWatcher | undefined;
+  /** What was restored from disk and is still held. */
+  restored: NonNullable<CacheStats["restored"]> | undefined;
 
   constructor(gpu: Gpu, shape: KvCacheShape) {
     this.#gpu = gpu;
@@ -155,6 +169,11 @@ export class KvCache {
     this.#length += tokens.length;
   }
 
+  /** An eviction is about to move rows. */
+  willEvict(): void {
+    this.watcher?.willRewrite();
+  }
+
   /** Note that an eviction left `slots` slots. */
   evicted(slots: number): void {
     this.#length = slots;
@@ -205,6 +224,7 @@ export class KvCache {
         bytes.map(([plane, perSlot]) => [plane, perSlot * this.#capacity]),
       ),
       bytesPerToken: perToken,
+      ...(this.restored && { restored: this.restored }),
     };
   }
 
@@ -221,6 +241,8 @@ export class KvCache {
 
   /** Forget every token from `tokens` on; where tokens were evicted, all or none. */
   #truncate(tokens: number): void {
+    if (this.watcher && tokens < this.watcher.tokens) this.watcher.lost();
+    if (this.restored && tokens < this.restored.tokens) this.restored = undefined;
     this.#length -= this.#tokens.length - tokens;
     this.#tokens.length = tokens;
     if (tokens > 0) return;

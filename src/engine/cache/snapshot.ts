@@ -1,15 +1,16 @@
-// The whole state of a key-value cache in host memory: rows of every layer, which tokens they stand for, and what an eviction
-// goes by. Restored, the model goes on as if it had never stopped.
+// The state of a key-value cache: which tokens it stands for, and the rows of every layer as sections that are read and
+// written piece by piece. Restored, the model goes on as if it had never stopped.
 
 import type { Gpu } from "../gpu/device.ts";
+import { planeRows } from "./cacheRows.ts";
 import type { Eviction } from "./eviction.ts";
-import type { CacheCounters, KvCache, LayerCache, Plane } from "./kvCache.ts";
+import type { CacheCounters, KvCache, Plane } from "./kvCache.ts";
+import { readAhead } from "./readAhead.ts";
+import type { Section, SectionSource } from "./sectionFile.ts";
 
 export interface CacheState extends CacheCounters {
   /** Slots whose recorded attention goes on. */
   readonly summedSlots: number;
-  /** Of each layer, each of its planes: [KV heads, length, bytes of a slot]. */
-  readonly parts: readonly Uint8Array[];
 }
 
 /** What a snapshot is taken of. */
@@ -19,50 +20,28 @@ export interface CacheOnGpu {
   readonly eviction: Eviction | undefined;
 }
 
-/** Copy the cache to the host, behind everything submitted so far. */
-export async function captureCache({ gpu, cache, eviction }: CacheOnGpu): Promise<CacheState> {
-  const { capacity, length } = cache;
-  const { numKvHeads } = cache.shape;
-  const parts: Uint8Array[] = [];
-  for (const { buffer, slotBytes } of planesOf(cache)) {
-    const headBytes = length * slotBytes;
-    const part = new Uint8Array(numKvHeads * headBytes);
-    for (let head = 0; head < numKvHeads && headBytes > 0; head++) {
-      const rows = await gpu.read(buffer, head * capacity * slotBytes, headBytes);
-      part.set(new Uint8Array(rows), head * headBytes);
-    }
-    parts.push(part);
-  }
-  return { ...cache.counters, summedSlots: eviction?.summedSlots ?? 0, parts };
+/** State beside the rows that belongs to a cache, such as what was evicted: saved in sections of its own. */
+export interface SnapshotPart {
+  capture(): readonly Section[];
+  /** Whether the sections of a file are those of such a part. */
+  fits(sections: SectionSource): boolean;
+  /** Throws DamagedError; what the part held before does not matter. */
+  restore(sections: SectionSource): Promise<void>;
+  /** Note the state now; the function returned goes back to it. */
+  pin(): () => void;
 }
 
-/** Bytes of each part that a cache with this many filled slots has. */
-export function partSizes(cache: KvCache, length: number): number[] {
-  const perLayer = [...cache.planes.values()].map(
-    (slotBytes) => slotBytes * cache.shape.numKvHeads * length,
-  );
-  return Array.from({ length: cache.shape.numLayers }, () => perLayer).flat();
+// Small enough to hash between two turns of the event loop, large enough for a disk's speed.
+const PIECE_BYTES = 512 * 1024;
+const PIECES_AHEAD = 4;
+
+/** What the cache stands for now. */
+export function stateOf({ cache, eviction }: Pick<CacheOnGpu, "cache" | "eviction">): CacheState {
+  return { ...cache.counters, summedSlots: eviction?.summedSlots ?? 0 };
 }
 
-/** Fill the cache, which has room for it, with a state whose parts have the sizes of `partSizes`. */
-export function restoreCache({ gpu, cache, eviction }: CacheOnGpu, state: CacheState): void {
-  const { capacity } = cache;
-  const { numKvHeads } = cache.shape;
-  for (const [index, { buffer, slotBytes }] of [...planesOf(cache)].entries()) {
-    const headBytes = state.length * slotBytes;
-    const part = state.parts[index];
-    if (part?.length !== numKvHeads * headBytes)
-      throw new Error("a cache state has other parts than the cache");
-    for (let head = 0; head < numKvHeads; head++) {
-      const rows = part.subarray(head * headBytes, (head + 1) * headBytes);
-      gpu.buffers.write(buffer, head * capacity * slotBytes, rows);
-    }
-  }
-  markRestored({ cache, eviction }, state);
-}
-
-/** Go back to `state` where the slots it stands for are still as they were. */
-export function markRestored(
+/** Take up a state whose rows the buffers hold. */
+export function takeState(
   { cache, eviction }: Pick<CacheOnGpu, "cache" | "eviction">,
   state: CacheState,
 ): void {
@@ -70,14 +49,75 @@ export function markRestored(
   if (eviction) eviction.summedSlots = state.summedSlots;
 }
 
-function* planesOf(cache: KvCache): Generator<{ buffer: GPUBuffer; slotBytes: number }> {
-  for (const layer of cache.layers)
-    for (const [plane, slotBytes] of cache.planes)
-      yield { buffer: bufferOf(layer, plane), slotBytes };
+/** The rows of the cache as sections, read from the GPU as they are asked for; until then the cache must stay as it is. */
+export function captureRows({ gpu, cache }: CacheOnGpu): Section[] {
+  const { length } = cache;
+  return [...planeRows(cache)].map(({ layer, plane, buffer, slotBytes, headStride, numHeads }) => {
+    const ranges = piecesOf(slotBytes, length, numHeads);
+    const read = async ({ head, first, slots }: RowRange) =>
+      new Uint8Array(
+        await gpu.read(buffer, head * headStride + first * slotBytes, slots * slotBytes),
+      );
+    return { name: nameOf(layer, plane), pieces: readAhead(ranges, PIECES_AHEAD, read) };
+  });
 }
 
-function bufferOf(layer: LayerCache, plane: Plane): GPUBuffer {
-  const buffer = layer[plane];
-  if (buffer === undefined) throw new Error(`a layer of the cache has no ${plane}`);
-  return buffer;
+/** Whether sections hold the rows of a cache with `length` filled slots. */
+export function rowsFit(cache: KvCache, length: number, sections: SectionSource): boolean {
+  const { numLayers, numKvHeads } = cache.shape;
+  for (let layer = 0; layer < numLayers; layer++)
+    for (const [plane, slotBytes] of cache.planes) {
+      const bytes = sections.pieceBytes(nameOf(layer, plane));
+      const ranges = piecesOf(slotBytes, length, numKvHeads);
+      if (bytes?.length !== ranges.length) return false;
+      if (!ranges.every(({ slots }, i) => bytes[i] === slots * slotBytes)) return false;
+    }
+  return true;
+}
+
+/**
+ * Write the first `wanted` slots of each head into the cache, which has room for them, from rows of `length` slots.
+ * @throws DamagedError; the rows are then not to be used
+ */
+export async function restoreRows(
+  { gpu, cache }: CacheOnGpu,
+  sections: SectionSource,
+  { length, wanted }: { length: number; wanted: number },
+): Promise<void> {
+  const jobs = [...planeRows(cache)].flatMap((rows) =>
+    piecesOf(rows.slotBytes, length, rows.numHeads)
+      .map((range, piece) => ({ rows, range, piece }))
+      .filter(({ range }) => range.first < wanted),
+  );
+  const read = async ({ rows, range, piece }: (typeof jobs)[number]) => ({
+    rows,
+    range,
+    bytes: await sections.read(nameOf(rows.layer, rows.plane), piece),
+  });
+  for await (const { rows, range, bytes } of readAhead(jobs, PIECES_AHEAD, read)) {
+    const { buffer, slotBytes, headStride } = rows;
+    const slots = Math.min(range.slots, wanted - range.first);
+    const offset = range.head * headStride + range.first * slotBytes;
+    gpu.buffers.write(buffer, offset, bytes.subarray(0, slots * slotBytes));
+  }
+}
+
+interface RowRange {
+  readonly head: number;
+  readonly first: number;
+  readonly slots: number;
+}
+
+/** The pieces of a plane: head by head, so many slots at once. */
+function piecesOf(slotBytes: number, length: number, numHeads: number): RowRange[] {
+  const most = Math.max(1, Math.floor(PIECE_BYTES / slotBytes));
+  const ranges: RowRange[] = [];
+  for (let head = 0; head < numHeads; head++)
+    for (let first = 0; first < length; first += most)
+      ranges.push({ head, first, slots: Math.min(most, length - first) });
+  return ranges;
+}
+
+function nameOf(layer: number, plane: Plane): string {
+  return `rows/${layer}/${plane}`;
 }

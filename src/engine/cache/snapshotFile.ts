@@ -1,27 +1,25 @@
-// A saved cache as a file: magic with version, header with its own checksum, token ids, rows of keys and values with theirs.
-// Written beside its place and renamed; whatever is not exactly as written reads as a miss.
+// A saved cache as a file of sections: what it was made of, its token ids and the hashes of their blocks, its rows and
+// whatever parts belong to it. Whatever is not exactly as written reads as a miss.
 
-import { createHash, randomBytes } from "node:crypto";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { throwIfStopped } from "../errors.ts";
+import { DamagedError, type Section, SectionFile, type SectionSource } from "./sectionFile.ts";
 import type { CacheState } from "./snapshot.ts";
+import { BLOCK_HASH_BYTES, blockHashes } from "./tokenBlocks.ts";
 
-/** Its last byte is the version: raised whenever the format or what a prompt's prefix looks like changes. */
-const MAGIC = Buffer.from("LECTKV\0\x01", "latin1");
-const PRELUDE_BYTES = MAGIC.length + 4 + 32;
-const MAX_HEADER_BYTES = 64 * 1024 * 1024;
-const WRITE_BYTES = 8 * 1024 * 1024;
+const TOKENS = "tokens";
+const BLOCKS = "blocks";
+const PIECE_BYTES = 512 * 1024;
 
 export interface SavedDocument {
   readonly path: string;
   readonly sha256: string;
 }
 
-/** What is saved about a cache, for listing it. */
+/** What is saved about a cache, for finding and listing it. */
 export interface SnapshotFacts {
   /** All that the cache's contents depend on beside its tokens. */
   readonly identity: Readonly<Record<string, string | number | null>>;
+  /** Digest of adapter, driver and kernels that computed it, see `deviceDigest`. */
+  readonly device: string;
   readonly model: string;
   readonly policy: string;
   readonly documents: readonly SavedDocument[];
@@ -29,160 +27,97 @@ export interface SnapshotFacts {
   readonly tokensKept: number;
 }
 
-interface Header extends SnapshotFacts {
-  readonly length: number;
-  readonly knownSlots: number;
-  readonly knownTokens: number;
-  readonly summedSlots: number;
-  readonly partBytes: readonly number[];
-  readonly payloadSha256: string;
+/** A cache to be saved. */
+export interface Snapshot {
+  readonly facts: SnapshotFacts;
+  readonly state: CacheState;
+  /** Its rows and parts. */
+  readonly sections: readonly Section[];
 }
 
-export interface WriteOptions {
-  readonly signal?: AbortSignal;
-  /** Opens the file to write; default: the file system. */
-  readonly openFile?: (path: string) => Promise<Pick<FileHandle, "write" | "sync" | "close">>;
-}
+interface Header extends SnapshotFacts, Omit<CacheState, "tokens"> {}
 
-/** Write a snapshot to `path`, atomically; returns its size in bytes. A failure leaves what was there before. */
-export async function writeSnapshot(
-  path: string,
-  { facts, state }: { facts: SnapshotFacts; state: CacheState },
-  { signal, openFile = (file) => open(file, "wx", 0o600) }: WriteOptions = {},
-): Promise<number> {
-  const payload = [tokenBytes(state.tokens), ...state.parts];
-  const header = encodeHeader(facts, state, sha256(payload));
-  // Unique, so that two processes that save the same do not write into one file.
-  const temporary = join(dirname(path), `.${process.pid}-${randomBytes(6).toString("hex")}.part`);
-  try {
-    const file = await openFile(temporary);
-    let size = 0;
-    try {
-      for (const part of [header, ...payload]) {
-        for (let at = 0; at < part.length; at += WRITE_BYTES) {
-          throwIfStopped(signal);
-          const piece = part.subarray(at, at + WRITE_BYTES);
-          for (let done = 0; done < piece.length; )
-            done += (await file.write(piece, done, piece.length - done)).bytesWritten;
-        }
-        size += part.length;
-      }
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    throwIfStopped(signal);
-    await rename(temporary, path);
-    return size;
-  } catch (error) {
-    // Why it failed matters more than what is left of it.
-    await rm(temporary, { force: true }).catch(() => undefined);
-    throw error;
-  }
-}
-
-/** The facts of a snapshot and its state; undefined for anything but a whole, unchanged snapshot of this version. */
-export async function readSnapshot(
-  path: string,
-): Promise<{ facts: SnapshotFacts; state: CacheState; bytes: number } | undefined> {
-  return withFile(path, async (file) => {
-    const found = await readHeader(file);
-    if (!found) return undefined;
-    const { header, end } = found;
-    const sizes = [4 * header.tokensRead, ...header.partBytes];
-    const total = sizes.reduce((sum, bytes) => sum + bytes, 0);
-    if ((await file.stat()).size !== end + total) return undefined;
-    const parts: Uint8Array[] = [];
-    let at = end;
-    for (const bytes of sizes) {
-      const part = await readExactly(file, at, bytes);
-      if (!part) return undefined;
-      parts.push(part);
-      at += bytes;
-    }
-    if (sha256(parts) !== header.payloadSha256) return undefined;
-    const [tokens = new Uint8Array(), ...rows] = parts;
-    const { length, knownSlots, knownTokens, summedSlots } = header;
-    const ids = [...new Uint32Array(tokens.slice().buffer)];
-    const state = { tokens: ids, length, knownSlots, knownTokens, summedSlots, parts: rows };
-    return { facts: header, state, bytes: at };
-  });
-}
-
-/** What a file says it holds, without reading its rows; undefined for anything but a snapshot of this version. */
-export async function readSnapshotFacts(path: string): Promise<SnapshotFacts | undefined> {
-  return withFile(path, async (file) => (await readHeader(file))?.header);
-}
-
-function encodeHeader(facts: SnapshotFacts, state: CacheState, payloadSha256: string): Buffer {
-  const { length, knownSlots, knownTokens, summedSlots, parts } = state;
-  const header: Header = {
-    ...facts,
-    // The token ids are read by this count.
-    tokensRead: state.tokens.length,
-    ...{ length, knownSlots, knownTokens, summedSlots, payloadSha256 },
-    partBytes: parts.map((part) => part.length),
+/** Header and sections of a snapshot, as they are written. */
+export function encodeSnapshot({ facts, state, sections }: Snapshot): {
+  header: unknown;
+  sections: readonly Section[];
+} {
+  const { tokens, ...counters } = state;
+  // The token ids are read by this count.
+  const header: Header = { ...facts, ...counters, tokensRead: tokens.length };
+  return {
+    header,
+    sections: [
+      { name: TOKENS, pieces: cut(new Uint8Array(Uint32Array.from(tokens).buffer)) },
+      { name: BLOCKS, pieces: cut(blockHashes(tokens)) },
+      ...sections,
+    ],
   };
-  const json = Buffer.from(JSON.stringify(header));
-  const size = Buffer.alloc(4);
-  size.writeUInt32LE(json.length);
-  return Buffer.concat([MAGIC, size, createHash("sha256").update(json).digest(), json]);
 }
 
-async function readHeader(file: FileHandle): Promise<{ header: Header; end: number } | undefined> {
-  const prelude = await readExactly(file, 0, PRELUDE_BYTES);
-  if (!prelude?.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
-  const bytes = prelude.readUInt32LE(MAGIC.length);
-  if (bytes > MAX_HEADER_BYTES) return undefined;
-  const json = await readExactly(file, PRELUDE_BYTES, bytes);
-  if (!json) return undefined;
-  const digest = createHash("sha256").update(json).digest();
-  if (!digest.equals(prelude.subarray(MAGIC.length + 4))) return undefined;
-  // The checksum says that this program wrote it.
-  return { header: JSON.parse(json.toString()) as Header, end: PRELUDE_BYTES + bytes };
-}
+/** An open saved cache; the caller closes it. */
+export class SnapshotFile {
+  readonly path: string;
+  readonly facts: SnapshotFacts;
+  readonly sections: SectionSource;
+  readonly #file: SectionFile;
+  readonly #header: Header;
 
-async function readExactly(
-  file: FileHandle,
-  position: number,
-  bytes: number,
-): Promise<Buffer | undefined> {
-  const { size } = await file.stat();
-  // Checked before memory is taken: a header that lies must not ask for more than there is.
-  if (!(Number.isSafeInteger(bytes) && bytes >= 0 && position + bytes <= size)) return undefined;
-  const buffer = Buffer.alloc(bytes);
-  for (let done = 0; done < bytes; ) {
-    const { bytesRead } = await file.read(buffer, done, bytes - done, position + done);
-    if (bytesRead === 0) return undefined;
-    done += bytesRead;
+  private constructor(path: string, file: SectionFile) {
+    this.path = path;
+    this.#file = file;
+    this.sections = file;
+    // Its digest says that this program wrote it.
+    this.#header = file.header as Header;
+    this.facts = this.#header;
   }
-  return buffer;
-}
 
-// Files may vanish or be unreadable at any time: other processes remove old ones.
-async function withFile<T>(
-  path: string,
-  read: (file: FileHandle) => Promise<T>,
-): Promise<T | undefined> {
-  let file: FileHandle | undefined;
-  try {
-    file = await open(path, "r");
-    return await read(file);
-  } catch (error) {
-    if (error instanceof Error && ("code" in error || error instanceof SyntaxError))
-      return undefined;
-    throw error;
-  } finally {
-    await file?.close();
+  /** Undefined for anything but a whole file of this version. Its pieces are checked when they are read. */
+  static async open(path: string): Promise<SnapshotFile | undefined> {
+    const file = await SectionFile.open(path);
+    return file && new SnapshotFile(path, file);
+  }
+
+  get bytes(): number {
+    return this.#file.bytes;
+  }
+
+  /** Throws DamagedError. */
+  async state(): Promise<CacheState> {
+    const bytes = await this.#whole(TOKENS);
+    const tokens = [...new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)];
+    const { length, knownSlots, knownTokens, summedSlots, tokensRead } = this.#header;
+    if (tokens.length !== tokensRead) throw new DamagedError("token ids are missing");
+    return { tokens, length, knownSlots, knownTokens, summedSlots };
+  }
+
+  /** Hashes of the blocks of its tokens, see `blockHashes`. Throws DamagedError. */
+  async blocks(): Promise<Uint8Array> {
+    const blocks = await this.#whole(BLOCKS);
+    if (blocks.length % BLOCK_HASH_BYTES !== 0) throw new DamagedError("block hashes are cut off");
+    return blocks;
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  async #whole(name: string): Promise<Uint8Array> {
+    const pieces = this.#file.pieceBytes(name) ?? [];
+    const whole = new Uint8Array(pieces.reduce((sum, bytes) => sum + bytes, 0));
+    let at = 0;
+    for (const piece of pieces.keys()) {
+      const bytes = await this.#file.read(name, piece);
+      whole.set(bytes, at);
+      at += bytes.length;
+    }
+    return whole;
   }
 }
 
-function tokenBytes(tokens: readonly number[]): Uint8Array {
-  return new Uint8Array(Uint32Array.from(tokens).buffer);
-}
-
-function sha256(parts: readonly Uint8Array[]): string {
-  const hash = createHash("sha256");
-  for (const part of parts) hash.update(part);
-  return hash.digest("hex");
+function cut(bytes: Uint8Array): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES)
+    pieces.push(bytes.subarray(at, at + PIECE_BYTES));
+  return pieces;
 }

@@ -5,19 +5,17 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, rm, stat, utimes } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import type { DiskLookups } from "../../protocol.ts";
 import { UserError } from "../errors.ts";
 import type { CacheIdentity } from "./cacheKeeper.ts";
+import { DiskUse } from "./diskUse.ts";
+import { DamagedError, isSystemError, type WriteOptions, writeSectionFile } from "./sectionFile.ts";
 import type { CacheState } from "./snapshot.ts";
-import {
-  readSnapshot,
-  readSnapshotFacts,
-  type SnapshotFacts,
-  type WriteOptions,
-  writeSnapshot,
-} from "./snapshotFile.ts";
+import { encodeSnapshot, type Snapshot, type SnapshotFacts, SnapshotFile } from "./snapshotFile.ts";
+import { BLOCK_TOKENS, blockHashes, sharedBlockTokens } from "./tokenBlocks.ts";
 
 const ENDING = ".kv";
-const DEFAULT_LIMIT_BYTES = 20e9;
+export const DEFAULT_LIMIT_BYTES = 20e9;
 /** A file half written for longer was left by a process that was killed. */
 const ABANDONED_MS = 24 * 3600_000;
 
@@ -32,63 +30,88 @@ export interface SnapshotKey {
   /** Model, prompt format and cache settings. */
   readonly identity: CacheIdentity;
   readonly tokens: readonly number[];
+  /** A part of a saved cache serves too: what its first blocks of tokens made does not depend on those behind them. */
+  readonly sharesBlocks?: boolean;
+}
+
+/** A saved cache that begins as asked. Its rows are checked as they are read. */
+export interface FoundSnapshot {
+  readonly file: SnapshotFile;
+  /** All that is saved. */
+  readonly state: CacheState;
+  /** Tokens of the request that it holds: all that is saved, or a multiple of the block length. */
+  readonly tokens: number;
 }
 
 export class SnapshotStore {
   readonly folder: string;
-  readonly #limitBytes: number;
+  readonly limitBytes: number;
+  readonly #use: DiskUse;
 
   constructor(folder: string = defaultCacheFolder(), limitBytes = DEFAULT_LIMIT_BYTES) {
     this.folder = folder;
-    this.#limitBytes = limitBytes;
+    this.limitBytes = limitBytes;
+    this.#use = new DiskUse(folder);
   }
 
   /** Where a cache of exactly these tokens and settings is saved. */
-  pathOf({ identity, tokens }: SnapshotKey): string {
-    const hash = createHash("sha256").update(canonical(identity));
-    hash.update(new Uint8Array(Uint32Array.from(tokens).buffer));
-    return join(this.folder, hash.digest("hex") + ENDING);
-  }
-
-  /** The saved state of exactly these tokens and settings; undefined on any doubt. */
-  async find(
-    key: SnapshotKey,
-  ): Promise<{ path: string; bytes: number; state: CacheState } | undefined> {
-    const path = this.pathOf(key);
-    const saved = await readSnapshot(path);
-    if (!saved || canonical(saved.facts.identity) !== canonical(key.identity)) return undefined;
-    const { tokens } = saved.state;
-    const isSame =
-      tokens.length === key.tokens.length && tokens.every((token, i) => token === key.tokens[i]);
-    if (!isSame) return undefined;
-    const now = new Date();
-    // Only says when it was used last: a folder that cannot be written does not matter.
-    await utimes(path, now, now).catch(() => undefined);
-    return { path, bytes: saved.bytes, state: saved.state };
+  pathOf({ identity, tokens }: Pick<SnapshotKey, "identity" | "tokens">): string {
+    const hash = createHash("sha256").update(new Uint8Array(Uint32Array.from(tokens).buffer));
+    return join(this.folder, `${digestOf(identity)}-${hash.digest("hex")}${ENDING}`);
   }
 
   /**
-   * Save a state, and remove the least recently used ones beyond the limit.
+   * Hand the saved cache that holds most of a request's beginning to `use`, then close it; where `use` finds it damaged, or
+   * wants none of it, the next best. Returns what `use` gave, undefined where there is none left.
+   */
+  async withLongest<T>(
+    key: SnapshotKey,
+    use: (found: FoundSnapshot) => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    const refused = new Set<string>();
+    for (;;) {
+      const found = await this.#longest(key, refused);
+      const result = found && (await usedBy(found, use));
+      if (found && result === undefined) {
+        refused.add(found.file.path);
+        continue;
+      }
+      await this.#use.count({ requested: key.tokens.length, restored: found?.tokens ?? 0 });
+      // Only says when it was used last: a folder that cannot be written does not matter.
+      const now = new Date();
+      if (found) await utimes(found.file.path, now, now).catch(() => undefined);
+      return result;
+    }
+  }
+
+  /** The file that exactly this is saved in, if any. */
+  async locate(key: SnapshotKey): Promise<{ path: string; bytes: number } | undefined> {
+    const path = this.pathOf(key);
+    const found = await stat(path).catch(() => undefined);
+    return found && { path, bytes: found.size };
+  }
+
+  /**
+   * Save a snapshot, and remove the least recently used ones beyond the limit.
    * @throws UserError when it cannot be written; what was saved before stays
    */
   async save(
-    snapshot: { facts: SnapshotFacts; state: CacheState },
+    snapshot: Snapshot & { readonly bytes: number },
     options: WriteOptions = {},
   ): Promise<{ path: string; bytes: number }> {
     const path = this.pathOf({ identity: snapshot.facts.identity, tokens: snapshot.state.tokens });
-    const needed = snapshot.state.parts.reduce((sum, part) => sum + part.length, 0);
-    if (needed > this.#limitBytes) {
+    if (snapshot.bytes > this.limitBytes) {
       throw new UserError(
-        `The cache takes ${gigabytes(needed)}, more than the ${gigabytes(this.#limitBytes)} that saved caches may take together: give a smaller --cache-budget.`,
+        `The cache takes ${gigabytes(snapshot.bytes)}, more than the ${gigabytes(this.limitBytes)} that saved caches may take together: give a smaller --cache-budget.`,
       );
     }
     try {
       await mkdir(this.folder, { recursive: true, mode: 0o700 });
-      const bytes = await writeSnapshot(path, snapshot, options);
+      const bytes = await writeSectionFile(path, encodeSnapshot(snapshot), options);
       await this.#removeBeyondLimit(path);
       return { path, bytes };
     } catch (error) {
-      if (!(error instanceof Error && "code" in error)) throw error;
+      if (!isSystemError(error)) throw error;
       throw new UserError(
         `The cache cannot be saved in ${this.folder} (${error.message}): free some space or choose another --cache-dir.`,
       );
@@ -99,10 +122,39 @@ export class SnapshotStore {
   async list(): Promise<SavedCache[]> {
     const saved: SavedCache[] = [];
     for (const { path, bytes, usedMs } of await this.#files(ENDING)) {
-      const facts = await readSnapshotFacts(path);
-      if (facts) saved.push({ ...facts, path, bytes, lastUsed: new Date(usedMs).toISOString() });
+      const file = await SnapshotFile.open(path);
+      if (!file) continue;
+      saved.push({ ...file.facts, path, bytes, lastUsed: new Date(usedMs).toISOString() });
+      await file.close();
     }
     return saved.sort((a, b) => b.lastUsed.localeCompare(a.lastUsed));
+  }
+
+  /** How often what was asked for was found here. */
+  lookups(): Promise<DiskLookups> {
+    return this.#use.counts();
+  }
+
+  async #longest(
+    key: SnapshotKey,
+    refused: ReadonlySet<string>,
+  ): Promise<FoundSnapshot | undefined> {
+    const exact = this.pathOf(key);
+    const sameSettings = join(this.folder, digestOf(key.identity));
+    const others = (await this.#files(ENDING)).filter(
+      ({ path }) => path !== exact && path.startsWith(sameSettings),
+    );
+    const wanted = { ...key, blocks: blockHashes(key.tokens) };
+    let best: FoundSnapshot | undefined;
+    for (const path of [exact, ...others.map(({ path }) => path)]) {
+      if (refused.has(path)) continue;
+      const found = await match(path, wanted, best?.tokens ?? 0);
+      if (!found) continue;
+      await best?.file.close();
+      best = found;
+      if (found.tokens === key.tokens.length) break;
+    }
+    return best;
   }
 
   async #removeBeyondLimit(justSaved: string): Promise<void> {
@@ -111,7 +163,7 @@ export class SnapshotStore {
     const files = await this.#files(ENDING);
     let total = files.reduce((sum, { bytes }) => sum + bytes, 0);
     for (const { path, bytes } of files.sort((a, b) => a.usedMs - b.usedMs)) {
-      if (total <= this.#limitBytes) break;
+      if (total <= this.limitBytes) break;
       if (path === justSaved) continue;
       // Another process may be removing or (on Windows) reading it.
       await rm(path, { force: true }).catch(() => undefined);
@@ -132,6 +184,57 @@ export class SnapshotStore {
   }
 }
 
+async function usedBy<T>(
+  found: FoundSnapshot,
+  use: (found: FoundSnapshot) => Promise<T | undefined>,
+): Promise<T | undefined> {
+  try {
+    return await use(found);
+  } catch (error) {
+    if (error instanceof DamagedError) return undefined;
+    throw error;
+  } finally {
+    await found.file.close();
+  }
+}
+
+/** The file at `path`, where it holds more than `atLeast` tokens of the request's beginning. The caller closes it. */
+async function match(
+  path: string,
+  { identity, tokens, sharesBlocks, blocks }: SnapshotKey & { blocks: Uint8Array },
+  atLeast: number,
+): Promise<FoundSnapshot | undefined> {
+  const file = await SnapshotFile.open(path);
+  if (!file) return undefined;
+  let found: FoundSnapshot | undefined;
+  try {
+    const { tokensRead } = file.facts;
+    if (canonical(file.facts.identity) !== canonical(identity)) return undefined;
+    // Hashes rule out most files without reading their tokens.
+    const shared = sharedBlockTokens(blocks, await file.blocks());
+    const mayBeWhole = tokensRead <= tokens.length && tokensRead - shared < BLOCK_TOKENS;
+    if (!mayBeWhole && !(sharesBlocks && shared > atLeast)) return undefined;
+    const state = await file.state();
+    const alike = sharedLength(state.tokens, tokens);
+    const isWhole = alike === state.tokens.length;
+    const usable = isWhole ? alike : sharesBlocks ? Math.min(shared, alike) : 0;
+    if (usable > atLeast) found = { file, state, tokens: usable };
+    return found;
+  } catch (error) {
+    if (error instanceof DamagedError) return undefined;
+    throw error;
+  } finally {
+    if (!found) await file.close();
+  }
+}
+
+function sharedLength(a: readonly number[], b: readonly number[]): number {
+  const most = Math.min(a.length, b.length);
+  let length = 0;
+  while (length < most && a[length] === b[length]) length++;
+  return length;
+}
+
 /** Where a user's caches are saved unless a setting says otherwise. */
 export function defaultCacheFolder(
   environment: Readonly<Record<string, string | undefined>> = process.env,
@@ -143,6 +246,10 @@ export function defaultCacheFolder(
     return join(LOCALAPPDATA || join(home, "AppData", "Local"), "lectern", "caches");
   if (platform === "darwin") return join(home, "Library", "Caches", "lectern", "caches");
   return join(XDG_CACHE_HOME || join(home, ".cache"), "lectern", "caches");
+}
+
+function digestOf(identity: CacheIdentity): string {
+  return createHash("sha256").update(canonical(identity)).digest("hex").slice(0, 16);
 }
 
 function canonical(identity: CacheIdentity): string {

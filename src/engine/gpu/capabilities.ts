@@ -12,6 +12,8 @@ export interface MatrixConfiguration {
 export interface Capabilities {
   /** The adapter's own name, such as `NVIDIA H200`. */
   readonly name: string;
+  /** The device behind it, where the driver says so apart from the name. */
+  readonly device: string;
   readonly vendor: string;
   readonly architecture: string;
   readonly backend: string;
@@ -46,6 +48,7 @@ export function readCapabilities(adapter: GPUAdapter, backend: string): Capabili
   const features = new Set<string>(adapter.features);
   return {
     name: info.description || info.device || "unknown adapter",
+    device: info.device,
     vendor: info.vendor,
     architecture: info.architecture,
     backend,

@@ -81,6 +81,11 @@ export class Kernels {
     return this.#compiled.size;
   }
 
+  /** The linked code of each. */
+  get codes(): Iterable<string> {
+    return this.#compiled.keys();
+  }
+
   async forgetBindings(): Promise<void> {
     for (const kernel of this.#compiled.values()) (await kernel).forgetBindings();
   }

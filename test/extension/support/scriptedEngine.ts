@@ -34,7 +34,7 @@ const api: EngineApi = {
   read: unused,
   search: unused,
   ingest: unused,
-  savedCaches: async () => ({ caches: [] }),
+  savedCaches: unused,
   models: async () => ({ models: [] }),
   snapshot: async (): Promise<EngineSnapshot> => ({
     status: { state: "idle" },

@@ -10,6 +10,7 @@ import {
 
 export const dynamicNtk: RopeScaling = {
   description: "NTK with a theta that follows the context length",
+  dependsOnLength: true,
   frequencies(rope, { contextLength, factor = 1 }) {
     const { dimension, theta, originalContextLength } = rope;
     const length = Math.max(contextLength, originalContextLength);

@@ -5,6 +5,7 @@ import { divided, plainFrequencies, type RopeScaling } from "./scaling.ts";
 
 export const longRope: RopeScaling = {
   description: "LongRoPE: divisors per frequency from the model file",
+  dependsOnLength: true,
   frequencies(rope, { contextLength, factor }) {
     const { dimension, theta, originalContextLength, scaling } = rope;
     const { longFactors, shortFactors } = scaling;

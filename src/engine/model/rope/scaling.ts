@@ -19,6 +19,8 @@ export interface RopeFrequencies {
 export interface RopeScaling {
   /** One sentence for settings and tables. */
   readonly description: string;
+  /** The frequencies follow the context length: what one length made is of no use to another. */
+  readonly dependsOnLength?: boolean;
   /** Throws UserError when the model lacks what the scaling needs. */
   frequencies(rope: RopeConfig, request: RopeRequest): RopeFrequencies;
   /** Longest context it was made for, from the trained one. */

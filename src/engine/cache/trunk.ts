@@ -1,0 +1,184 @@
+// What a cache held when it was pinned, shared by every branch that goes on from there. A branch writes only slots of its
+// own, behind the trunk's; rows of the trunk are copied at the first write to them, which only evictions and records do.
+
+import type { Gpu } from "../gpu/device.ts";
+import { type PlaneRows, planeRows } from "./cacheRows.ts";
+import type { KvCache, Plane } from "./kvCache.ts";
+import {
+  type CacheOnGpu,
+  type CacheState,
+  type SnapshotPart,
+  stateOf,
+  takeState,
+} from "./snapshot.ts";
+
+/** A continuation of the trunk that is not in the cache now: its own rows, on the GPU. */
+export interface Branch {
+  readonly state: CacheState;
+  readonly bytes: number;
+  dispose(): void;
+}
+
+export class Trunk {
+  readonly state: CacheState;
+  readonly #onGpu: CacheOnGpu;
+  readonly #goBack: readonly (() => void)[];
+  readonly #copies: Rows[] = [];
+  /** Rows of the trunk were rewritten since it was last whole: a branch then holds all of its rows itself. */
+  #isRewritten = false;
+  #isIntact = true;
+
+  /** Pin what the cache holds now, with the parts that belong to it. */
+  constructor(onGpu: CacheOnGpu, parts: readonly SnapshotPart[] = []) {
+    this.#onGpu = onGpu;
+    this.state = stateOf(onGpu);
+    this.#goBack = parts.map((part) => part.pin());
+    const { cache } = onGpu;
+    cache.watcher?.lost();
+    cache.watcher = {
+      tokens: this.state.tokens.length,
+      willRewrite: () => this.#copyBeforeWrite(),
+      lost: () => this.#release(),
+    };
+    // Every recorded pass adds to the sums of the slots in front of it.
+    if (cache.planes.has("attentionSums")) this.#copy((plane) => plane === "attentionSums");
+  }
+
+  /** False once the cache has given up some of its tokens: it must be read or restored anew. */
+  get isIntact(): boolean {
+    return this.#isIntact;
+  }
+
+  /** Bytes on the GPU beside the cache. */
+  get copiedBytes(): number {
+    return this.#copies.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** Begin a branch: the cache holds the trunk and nothing behind it. */
+  reset(): void {
+    this.#requireIntact();
+    for (const copy of this.#copies) copy.restore();
+    for (const goBack of this.#goBack) goBack();
+    takeState(this.#onGpu, this.state);
+    this.#isRewritten = false;
+  }
+
+  /** Put the branch that the cache holds aside, to `take` it up later; the caller disposes of it. */
+  keep(): Branch {
+    this.#requireIntact();
+    const { cache } = this.#onGpu;
+    const state = stateOf(this.#onGpu);
+    const from = this.#isRewritten ? 0 : this.state.length;
+    const rows = [...planeRows(cache)].map((plane) => {
+      // Sums of the trunk's slots are each branch's own.
+      const first = plane.plane === "attentionSums" ? 0 : from;
+      return new Rows(this.#onGpu, plane, { first, slots: state.length - first });
+    });
+    const isRewritten = this.#isRewritten;
+    const branch: KeptBranch = {
+      state,
+      bytes: rows.reduce((sum, { bytes }) => sum + bytes, 0),
+      isRewritten,
+      rows,
+      dispose() {
+        for (const row of rows) row.dispose();
+      },
+    };
+    return branch;
+  }
+
+  /** Go on with a branch that was kept. */
+  take(branch: Branch): void {
+    this.reset();
+    // Made by `keep` and nowhere else.
+    const { rows, isRewritten, state } = branch as KeptBranch;
+    if (isRewritten) this.#copyBeforeWrite();
+    for (const row of rows) row.restore();
+    takeState(this.#onGpu, state);
+  }
+
+  /** Give the trunk up; its tokens stay in the cache. */
+  dispose(): void {
+    this.#release();
+  }
+
+  #copyBeforeWrite(): void {
+    if (this.#isRewritten) return;
+    this.#isRewritten = true;
+    const copied = new Set(this.#copies.map(({ plane }) => plane));
+    this.#copy((plane) => !copied.has(plane));
+  }
+
+  #copy(isWanted: (plane: Plane) => boolean): void {
+    for (const plane of planeRows(this.#onGpu.cache))
+      if (isWanted(plane.plane))
+        this.#copies.push(new Rows(this.#onGpu, plane, { first: 0, slots: this.state.length }));
+  }
+
+  #release(): void {
+    if (!this.#isIntact) return;
+    this.#isIntact = false;
+    this.#onGpu.cache.watcher = undefined;
+    for (const copy of this.#copies.splice(0)) copy.dispose();
+  }
+
+  #requireIntact(): void {
+    if (!this.#isIntact) throw new Error("the cache does not hold this trunk any more");
+  }
+}
+
+interface KeptBranch extends Branch {
+  readonly isRewritten: boolean;
+  readonly rows: readonly Rows[];
+}
+
+/** A copy of some slots of every head of a plane: [numKvHeads, slots]. */
+class Rows {
+  readonly plane: Plane;
+  readonly bytes: number;
+  readonly #gpu: Gpu;
+  readonly #cache: KvCache;
+  readonly #layer: number;
+  readonly #first: number;
+  readonly #slots: number;
+  readonly #copy: GPUBuffer;
+
+  constructor(
+    { gpu, cache }: CacheOnGpu,
+    from: PlaneRows,
+    { first, slots }: { first: number; slots: number },
+  ) {
+    this.plane = from.plane;
+    this.#gpu = gpu;
+    this.#cache = cache;
+    this.#layer = from.layer;
+    this.#first = first;
+    this.#slots = slots;
+    this.bytes = from.numHeads * slots * from.slotBytes;
+    this.#copy = gpu.buffers.allocate({ purpose: "cache", bytes: this.bytes, label: "branch" });
+    this.#move(from, "out");
+  }
+
+  /** Write the copy back; the cache may have grown since. */
+  restore(): void {
+    for (const rows of planeRows(this.#cache))
+      if (rows.layer === this.#layer && rows.plane === this.plane) this.#move(rows, "in");
+  }
+
+  dispose(): void {
+    this.#gpu.buffers.release(this.#copy);
+  }
+
+  #move({ buffer, slotBytes, headStride, numHeads }: PlaneRows, direction: "in" | "out"): void {
+    const bytes = this.#slots * slotBytes;
+    if (bytes === 0) return;
+    const { device } = this.#gpu;
+    const encoder = device.createCommandEncoder();
+    for (let head = 0; head < numHeads; head++) {
+      const [at, copyAt] = [head * headStride + this.#first * slotBytes, head * bytes];
+      if (direction === "out") encoder.copyBufferToBuffer(buffer, at, this.#copy, copyAt, bytes);
+      else encoder.copyBufferToBuffer(this.#copy, copyAt, buffer, at, bytes);
+    }
+    device.queue.submit([encoder.finish()]);
+  }
+}
