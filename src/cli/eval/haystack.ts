@@ -6,7 +6,8 @@ import type { Tokenizer } from "../../engine/tokenizer/tokenizer.ts";
 import type { EvalTools } from "./evalTools.ts";
 import type { Random } from "./random.ts";
 
-const BOOK = "texts/war-and-peace-2600-0.txt";
+/** The novel that haystacks are cut from, in the data folder. */
+export const BOOK = "texts/war-and-peace-2600-0.txt";
 /** Tokens for a question and its answer, and the share that headings of passages add to a text. */
 const QUESTION_TOKENS = 110;
 const HEADING_SHARE = 0.09;

@@ -82,7 +82,9 @@ function tableOf(suite: Suite, spec: TableSpec, all: readonly EvalRecord[]): Tab
     .map((group): TableRow => {
       const [first] = group;
       const parts = columns.map(({ where }) => group.filter((record) => matches(record, where)));
-      const counts = parts.map(({ length }) => length).filter((count) => count > 0);
+      const counts = parts
+        .map((part, i) => part.filter(({ scores }) => columns[i] && columns[i].id in scores).length)
+        .filter((count) => count > 0);
       return {
         labels: spec.rows.map((row) => labelOf(suite, first, row)),
         values: columns.map(({ id }, i) => meanOf(parts[i] ?? [], id) ?? null),

@@ -4,10 +4,13 @@
 import { readFile } from "node:fs/promises";
 import { UserError } from "../../engine/errors.ts";
 import type { EvalTools } from "./evalTools.ts";
+import type { GivenPassage } from "./readGiven.ts";
 
 const NUM_ARTICLES = 4;
 const VERSION_1 = "squad/squad-v1.1-a.json";
 const VERSION_2 = "squad/squad-v2.0-a.json";
+/** The files of the data folder that hold them. */
+export const SQUAD_FILES = [VERSION_1, VERSION_2] as const;
 
 export interface SquadQuestion {
   readonly text: string;
@@ -95,6 +98,12 @@ export function wholeText(articles: readonly SquadArticle[]): string {
       [`# ${readable(title)}`, ...paragraphs.map(({ context }) => context.trim())].join("\n\n"),
     )
     .join("\n\n");
+}
+
+/** A paragraph as a passage of a file of its own. */
+export function passageOf(article: SquadArticle, text: string): GivenPassage {
+  const number = article.paragraphs.findIndex(({ context }) => context === text) + 1;
+  return { path: `${readable(article.title)}/${number}.md`, text };
 }
 
 /** A title without underscores. */

@@ -68,6 +68,8 @@ export interface ChartSpec {
 export interface Suite {
   /** One sentence for lists of suites. */
   readonly summary: string;
+  /** Files of the data folder that it reads. */
+  readonly data: readonly string[];
   readonly methods: Readonly<Record<string, Method>>;
   readonly metrics: Readonly<Record<string, Metric>>;
   /** The one number that stands for the suite. */

@@ -1,4 +1,4 @@
-// Words that suites make keys and lists of.
+// Words that suites make keys of.
 
 import type { Random } from "./random.ts";
 
@@ -17,6 +17,3 @@ export function someKeys(random: Random, count: number): string[] {
   while (keys.size < count) keys.add(`${random.choice(ADJECTIVES)}-${random.choice(NOUNS)}`);
   return [...keys];
 }
-
-/** Words for lists, all different. */
-export const listWords: readonly string[] = [...ADJECTIVES, ...NOUNS];

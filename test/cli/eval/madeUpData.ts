@@ -26,6 +26,8 @@ export function writeMadeUpData(folder: string): void {
     "texts/war-and-peace-2600-0.txt",
     `Preface\r\n*** START OF IT ***\r\n${chapter.join("\r\n\r\n")}\r\n*** END OF IT ***\r\nLicence`,
   );
+  const verses = chapter.map((text, i) => `${Math.floor(i / 20) + 1}:${(i % 20) + 1} ${text}`);
+  write("texts/kjv.txt", `\nFirst Book\n\n${verses.join("\n")}\n`);
 }
 
 function article(title: string) {

@@ -6,6 +6,7 @@ import { type EvalRecord, percent, type Suite } from "../../../src/cli/eval/suit
 
 const suite: Suite = {
   summary: "A suite.",
+  data: [],
   methods: { own: { title: "ours" }, trivial: { title: "trivial", isBaseline: true } },
   metrics: {
     right: percent("right"),

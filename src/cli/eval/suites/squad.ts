@@ -7,8 +7,9 @@ import { exactMatch, f1 } from "../metrics.ts";
 import type { Random } from "../random.ts";
 import { type GivenPassage, readGiven } from "../readGiven.ts";
 import {
-  readable,
+  passageOf,
   readSquad,
+  SQUAD_FILES,
   type SquadArticle,
   type SquadCase,
   squadCases,
@@ -29,6 +30,7 @@ const openBook = {
 
 export const squad: Suite = {
   summary: "SQuAD's development questions: gold paragraph, with distractors, and open book.",
+  data: SQUAD_FILES,
   methods: {
     reader: { title: "the reader, may refuse" },
     "must-answer": { title: "the reader, refusing no choice" },
@@ -125,11 +127,6 @@ function distractors(
     .flatMap((other) => other.paragraphs.map(({ context }) => ({ article: other, context })));
   const foreign = random.sample(rest, NUM_DISTRACTORS - own.length);
   return [...own, ...foreign].map((found) => passageOf(found.article, found.context));
-}
-
-function passageOf(article: SquadArticle, text: string): GivenPassage {
-  const number = article.paragraphs.findIndex(({ context }) => context === text) + 1;
-  return { path: `${readable(article.title)}/${number}.md`, text };
 }
 
 // Right is a citation whose quote stands in the question's own paragraph.
