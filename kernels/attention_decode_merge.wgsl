@@ -2,6 +2,7 @@
 //   partial [splits, NUM_HEADS, HEAD_DIM]   statistics [splits, NUM_HEADS]   output [NUM_HEADS * HEAD_DIM]
 //   grid: NUM_HEADS * HEAD_DIM / 4 / WORKGROUP_SIZE
 #include "common/step.wgsl"
+#include <row_lse>
 
 @group(0) @binding(0) var<storage, read> partial: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> statistics: array<vec2<f32>>;
@@ -28,4 +29,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     total += share * partial[s * NUM_HEADS * VECTORS + id.x];
   }
   output[id.x] = total / sum;
+  if (id.x % VECTORS == 0u) { emit_lse(head, largest + log2(sum)); }
 }

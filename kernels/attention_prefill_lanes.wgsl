@@ -3,6 +3,7 @@
 //   grid: tokens * GROUP_SIZE / ROWS, NUM_KV_HEADS
 enable subgroups;
 #include "common/step.wgsl"
+#include <row_lse>
 #include <key_cache> as key
 #include <value_cache> as value
 
@@ -101,10 +102,11 @@ fn main(
   }
 
   if (first_row + local_index < num_rows) {
-    let target_row = (token * NUM_HEADS + head) * VECTORS;
+    let target_row = token * NUM_HEADS + head;
     for (var i = 0u; i < VECTORS; i++) {
-      output[target_row + i] = result[i] / row_sum;
+      output[target_row * VECTORS + i] = result[i] / row_sum;
     }
+    emit_lse(target_row, row_max + log2(row_sum));
   }
 }
 

@@ -1,6 +1,7 @@
 // Column sums of the softmax, H2O's statistic (arXiv:2306.14048): sums[k] += mean over the GQA group of Σ_q 2^(s_qk − lse_q)
-// over the sampled queries q that see slot k. One invocation per slot; all of a workgroup read the same query at a time.
-//   qkv [tokens, QKV_SIZE]   keys [NUM_KV_HEADS, capacity, HEAD_DIM]   lse [queries, NUM_HEADS]
+// over the sampled queries q that see slot k; attention left the log-sum-exps. One invocation per slot, tiles of query rows
+// pass by.
+//   qkv [tokens, QKV_SIZE]   keys [NUM_KV_HEADS, capacity, HEAD_DIM]   lse [tokens, NUM_HEADS]
 //   sums [NUM_KV_HEADS, capacity]   grid: slots / WORKGROUP_SIZE, NUM_KV_HEADS
 #include "common/step.wgsl"
 #include "common/sample.wgsl"
@@ -19,29 +20,45 @@ const VECTORS = HEAD_DIM / 4u;
 const GROUP_SIZE = NUM_HEADS / NUM_KV_HEADS;
 const LOG2_E = 1.4426950408889634;
 
+var<workgroup> query_tile: array<vec4<f32>, TILE * VECTORS>;
+var<workgroup> lse_tile: array<f32, TILE>;
+
 @compute @workgroup_size(WORKGROUP_SIZE)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let slot = min(id.x, step.cache_length - 1u);
+fn main(
+  @builtin(local_invocation_index) local_index: u32,
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+) {
+  let kv_head = workgroup.y;
+  let first_slot = workgroup.x * WORKGROUP_SIZE;
+  let slot = min(first_slot + local_index, step.cache_length - 1u);
   var key: array<vec4<f32>, VECTORS>;
   for (var i = 0u; i < bound(VECTORS); i++) {
-    key[i] = key_load(&keys, id.y * capacity.slots + slot, i) * (SCALE * LOG2_E);
+    key[i] = key_load(&keys, kv_head * capacity.slots + slot, i) * (SCALE * LOG2_E);
   }
+  let num_rows = sample.num_queries * GROUP_SIZE;
   var sum = 0.0;
-  for (var q = 0u; q < sample.num_queries; q++) {
-    let token = sample.first_query + q * sample.stride;
-    let is_seen = slot <= step.first_slot + token;
-    for (var g = 0u; g < bound(GROUP_SIZE); g++) {
-      let head = id.y * GROUP_SIZE + g;
+  for (var tile = first_query_of(first_slot) * GROUP_SIZE; tile < num_rows; tile += TILE) {
+    workgroupBarrier();
+    for (var i = local_index; i < TILE * VECTORS; i += WORKGROUP_SIZE) {
+      let row = min(tile + i / VECTORS, num_rows - 1u);
+      let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
+      let token = token_of(row / GROUP_SIZE);
+      query_tile[i] = qkv[token * (QKV_SIZE / 4u) + head * VECTORS + i % VECTORS];
+      if (i % VECTORS == 0u) { lse_tile[i / VECTORS] = lse[token * NUM_HEADS + head]; }
+    }
+    workgroupBarrier();
+    for (var j = 0u; j < bound(TILE); j++) {
       var score = 0.0;
       for (var i = 0u; i < bound(VECTORS); i++) {
-        score += dot(qkv[token * (QKV_SIZE / 4u) + head * VECTORS + i], key[i]);
+        score += dot(query_tile[j * VECTORS + i], key[i]);
       }
-      let weight = exp2(min(0.0, score - lse[q * NUM_HEADS + head]));
-      sum += select(0.0, weight, is_seen);
+      let row = tile + j;
+      let is_seen = row < num_rows && slot <= step.first_slot + token_of(row / GROUP_SIZE);
+      sum += select(0.0, exp2(min(0.0, score - lse_tile[j])), is_seen);
     }
   }
-  if (id.x < step.cache_length) {
-    let index = id.y * capacity.slots + slot;
+  if (first_slot + local_index < step.cache_length) {
+    let index = kv_head * capacity.slots + slot;
     sums[index] = select(0.0, sums[index], slot < sample.summed_slots) + sum / f32(GROUP_SIZE);
   }
 }

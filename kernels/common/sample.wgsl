@@ -7,3 +7,14 @@ struct Sample {
 }
 
 struct Capacity { slots: u32 }
+
+// The token of the pass that a sampled query belongs to.
+fn token_of(query: u32) -> u32 {
+  return sample.first_query + query * sample.stride;
+}
+
+// The first sampled query that sees a slot.
+fn first_query_of(slot: u32) -> u32 {
+  let token = slot - min(slot, step.first_slot);
+  return (token - min(token, sample.first_query) + sample.stride - 1u) / sample.stride;
+}

@@ -32,14 +32,16 @@ interface Case {
   readonly valueType?: CacheTypeId;
   /** Multiplies the queries: large scores need the safe softmax. */
   readonly sharpness?: number;
+  /** Whether log-sum-exps are wanted beside the output. */
+  readonly emitsLse?: boolean;
 }
 
 const NUM_KV_HEADS = 2;
 
 // Software adapters compile each of these shapes for seconds: every one shows something of its own.
 const cases: Case[] = [
-  { headDim: 8, groupSize: 2, before: 31, tokens: 33 },
-  { headDim: 8, groupSize: 2, before: 5, tokens: 1, sharpness: 500 },
+  { headDim: 8, groupSize: 2, before: 31, tokens: 33, emitsLse: true },
+  { headDim: 8, groupSize: 2, before: 5, tokens: 1, sharpness: 500, emitsLse: true },
   { headDim: 64, groupSize: 2, before: 32, tokens: 65, type: "f16" },
   { headDim: 64, groupSize: 2, before: 300, tokens: 70, window: 40 },
   { headDim: 80, groupSize: 1, before: 0, tokens: 1 },
@@ -69,8 +71,7 @@ function suite(gpu: () => Gpu, tests: readonly Case[]): void {
       const commands = new CommandList();
       attention.encodePrefill(commands, buffers, test.tokens);
       run(gpu(), commands);
-      const actual = await readFloats(gpu(), buffers.output, expected.length);
-      assertClose(actual, expected, toleranceOf(test));
+      await assertOutput(gpu(), { buffers, expected, test });
     });
 
     const before = test.before + test.tokens;
@@ -79,11 +80,30 @@ function suite(gpu: () => Gpu, tests: readonly Case[]): void {
       const commands = new CommandList();
       attention.encodeDecode(commands, buffers, before + 1);
       run(gpu(), commands);
-      const actual = await readFloats(gpu(), buffers.output, expected.length);
-      assertClose(actual, expected, toleranceOf(test));
+      await assertOutput(gpu(), { buffers, expected, test });
     });
   }
 }
+
+/** The output is what the reference says, and so are the log-sum-exps where they are wanted. */
+async function assertOutput(
+  gpu: Gpu,
+  { buffers, expected, test }: { buffers: AttentionBuffers; expected: Expected; test: Case },
+): Promise<void> {
+  const { output, lse } = expected;
+  const tolerance = toleranceOf(test);
+  assertClose(await readFloats(gpu, buffers.output, output.length), output, tolerance);
+  if (buffers.lse === undefined) return;
+  // Base 2 on the GPU.
+  const actual = await readFloats(gpu, buffers.lse, lse.length);
+  assertClose(
+    actual.map((value) => value * Math.LN2),
+    lse,
+    tolerance,
+  );
+}
+
+type Expected = ReturnType<typeof referenceAttention>;
 
 function describeCase({
   tokens,
@@ -115,8 +135,9 @@ function toleranceOf({ type, valueType, sharpness }: Case): number {
 async function setUp(
   gpu: Gpu,
   test: Case,
-): Promise<{ attention: Attention; buffers: AttentionBuffers; expected: Float32Array }> {
+): Promise<{ attention: Attention; buffers: AttentionBuffers; expected: Expected }> {
   const { headDim, groupSize, before, tokens, window = 0, sharpness = 1 } = test;
+  const { emitsLse = false } = test;
   const { type: keyType = "f32", valueType = keyType } = test;
   const shape: AttentionShape = {
     numHeads: groupSize * NUM_KV_HEADS,
@@ -126,6 +147,7 @@ async function setUp(
     window,
     keyType,
     valueType,
+    emitsLse,
   };
   const length = before + tokens;
   const capacity = length + 5;
@@ -152,6 +174,7 @@ async function setUp(
     output: allocate(4 * tokens * queryValues),
     partial: allocate(partial.partial),
     statistics: allocate(partial.statistics),
+    ...(emitsLse && { lse: allocate(4 * tokens * shape.numHeads) }),
   };
   const store = (first: number, count: number): AttentionBuffers => {
     const step = createStepBuffer(gpu);
@@ -173,7 +196,7 @@ function expectedOutput(
   shape: AttentionShape,
   length: number,
   tokens: number,
-): Float32Array {
+): Expected {
   const { numHeads, numKvHeads, headDim } = shape;
   const rowSize = qkvSize(shape);
   const headRows = (head: number): Float32Array =>

@@ -70,6 +70,7 @@ const attentions: KernelVariants = (capabilities) =>
                 window,
                 keyType,
                 valueType,
+                emitsLse: window > 0,
               }),
             ),
           ),

@@ -65,11 +65,12 @@ export interface AttentionInput extends Heads {
   readonly window: number;
 }
 
-/** Causal softmax attention, row by row: [tokens, numHeads, headDim]. */
-export function attention(input: AttentionInput): Float32Array {
+/** Causal softmax attention, row by row: output [tokens, numHeads, headDim], natural log-sum-exps [tokens, numHeads]. */
+export function attention(input: AttentionInput): { output: Float32Array; lse: Float64Array } {
   const { queries, keys, values, length, scale, window, numHeads, numKvHeads, headDim } = input;
   const tokens = queries.length / (numHeads * headDim);
   const output = new Float32Array(queries.length);
+  const lse = new Float64Array(tokens * numHeads);
   for (let token = 0; token < tokens; token++) {
     for (let head = 0; head < numHeads; head++) {
       const query = (token * numHeads + head) * headDim;
@@ -87,6 +88,7 @@ export function attention(input: AttentionInput): Float32Array {
       const largest = Math.max(...scores);
       const weights = scores.map((score) => Math.exp(score - largest));
       const total = weights.reduce((sum, weight) => sum + weight, 0);
+      lse[token * numHeads + head] = largest + Math.log(total);
       for (let d = 0; d < headDim; d++) {
         const sum = weights.reduce(
           (part, weight, i) => part + weight * at(values, (cache + first + i) * headDim + d),
@@ -96,7 +98,7 @@ export function attention(input: AttentionInput): Float32Array {
       }
     }
   }
-  return output;
+  return { output, lse };
 }
 
 export function at(values: ArrayLike<number>, index: number): number {

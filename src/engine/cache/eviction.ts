@@ -7,7 +7,7 @@ import type { Gpu } from "../gpu/device.ts";
 import type { Kernel } from "../gpu/kernel.ts";
 import type { AttentionShape } from "../model/operations/attention.ts";
 import type { CachePlan } from "./cachePlan.ts";
-import { evictionSources, GATHER_COLUMNS, RECORD_WORKGROUP } from "./evictionKernels.ts";
+import { evictionSources, GATHER_COLUMNS, recordedSlots } from "./evictionKernels.ts";
 import type { KvCache, LayerCache } from "./kvCache.ts";
 import type { ScoreBuffer, ScoreKernel } from "./policies/policy.ts";
 import { rowBytes } from "./types.ts";
@@ -22,7 +22,6 @@ export interface QuerySample {
 }
 
 interface EvictionKernels {
-  readonly lse: Kernel;
   readonly sums: Kernel;
   readonly select: Kernel;
   readonly gatherPositions: Kernel;
@@ -39,8 +38,9 @@ export class Eviction {
   readonly #kernels: EvictionKernels;
   readonly #sample: GPUBuffer;
   readonly #parameters: GPUBuffer;
+  /** Log-sum-exps of a pass's queries [chunkLength, numHeads], which attention emits where the policy looks at it. */
+  readonly lse: GPUBuffer | undefined;
   /** Scratch of one layer at a time. */
-  readonly #lse: GPUBuffer;
   readonly #anchor: GPUBuffer;
   readonly #kept: GPUBuffer;
   #scores: GPUBuffer;
@@ -61,7 +61,7 @@ export class Eviction {
       gpu.buffers.allocate({ purpose: "activations", bytes: 4 * words });
     this.#sample = gpu.buffers.allocate({ purpose: "parameters", bytes: 16, usage });
     this.#parameters = gpu.buffers.allocate({ purpose: "parameters", bytes: 32, usage });
-    this.#lse = scratch(plan.policy.records === undefined ? 1 : parts.chunkLength * numHeads);
+    this.lse = plan.policy.records && scratch(parts.chunkLength * numHeads);
     this.#anchor = scratch(numKvHeads * headDim);
     this.#kept = scratch(numKvHeads * plan.budget);
     this.#scores = scratch(1);
@@ -115,33 +115,21 @@ export class Eviction {
     this.#gpu.buffers.write(this.#sample, 0, Uint32Array.of(first, stride, count, summedSlots));
   }
 
-  /** Add the attention of the sampled queries to the layer's sums; `length` slots are filled with the pass. */
+  /**
+   * Add the attention of the sampled queries to the layer's sums, behind the attention that emitted `lse`; `length` slots
+   * are filled with the pass.
+   */
   encodeRecord(
     commands: CommandList,
     buffers: { qkv: GPUBuffer; cache: LayerCache; step: GPUBuffer },
-    { sample, length }: { sample: QuerySample; length: number },
+    length: number,
   ): void {
     const { qkv, cache, step } = buffers;
-    const { numHeads, numKvHeads } = this.#shape;
-    const { lse, sums } = this.#kernels;
-    const rows = (sample.count * numHeads) / numKvHeads;
+    const sums = present(cache.attentionSums);
     commands.dispatch(
-      lse,
-      [qkv, cache.keys, this.#lse, step, this.#sample, cache.capacity],
-      [Math.ceil(rows / RECORD_WORKGROUP), numKvHeads],
-    );
-    commands.dispatch(
-      sums,
-      [
-        qkv,
-        cache.keys,
-        this.#lse,
-        present(cache.attentionSums),
-        step,
-        this.#sample,
-        cache.capacity,
-      ],
-      [Math.ceil(length / RECORD_WORKGROUP), numKvHeads],
+      this.#kernels.sums,
+      [qkv, cache.keys, present(this.lse), sums, step, this.#sample, cache.capacity],
+      [Math.ceil(length / recordedSlots(this.#gpu.capabilities)), this.#shape.numKvHeads],
     );
   }
 
@@ -183,8 +171,9 @@ export class Eviction {
   }
 
   dispose(): void {
-    const own = [this.#sample, this.#parameters, this.#lse, this.#anchor, this.#kept, this.#scores];
+    const own = [this.#sample, this.#parameters, this.#anchor, this.#kept, this.#scores];
     for (const buffer of own) this.#gpu.buffers.release(buffer);
+    if (this.lse !== undefined) this.#gpu.buffers.release(this.lse);
   }
 
   #buffer(name: ScoreBuffer, cache: LayerCache): GPUBuffer {
@@ -212,7 +201,6 @@ export async function createEviction(
     kernel: await gpu.kernels.get(of.source),
   }));
   const kernels = {
-    lse: await get("lse"),
     sums: await get("sums"),
     select: await get("select"),
     gatherPositions: await get("gatherPositions"),

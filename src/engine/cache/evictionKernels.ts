@@ -2,19 +2,24 @@
 
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { float, type KernelSource } from "../gpu/linkKernel.ts";
-import type { AttentionShape } from "../model/operations/attention.ts";
-import { boundPart } from "../model/operations/parts.ts";
+import { type AttentionShape, tileOf } from "../model/operations/attention.ts";
+import { boundPart, runsLanes } from "../model/operations/parts.ts";
 import { qkvSize } from "../model/operations/rope.ts";
 import { cacheTypes, rowBytes } from "./types.ts";
 
 /** Columns of a row that one workgroup gathers. */
 export const GATHER_COLUMNS = 16;
-export const RECORD_WORKGROUP = 64;
+const RECORD_WORKGROUP = 64;
 const SELECT_WORKGROUP = 256;
 const GATHER_WORKGROUP = 64;
 
+/** Slots whose column sums one workgroup adds up. */
+export function recordedSlots(capabilities: Capabilities): number {
+  // A lane of a CPU takes two, so that a query row loaded serves twice.
+  return runsLanes(capabilities) ? 2 * RECORD_WORKGROUP : RECORD_WORKGROUP;
+}
+
 export interface EvictionSources {
-  readonly lse: KernelSource;
   readonly sums: KernelSource;
   readonly select: KernelSource;
   readonly gatherPositions: KernelSource;
@@ -28,16 +33,14 @@ export function evictionSources(
   shape: AttentionShape,
 ): EvictionSources {
   const { numHeads, numKvHeads, headDim, keyType, valueType } = shape;
+  const keyCache = { key_cache: cacheTypes[keyType].part };
   const record = {
-    parts: { ...boundPart(capabilities), key_cache: cacheTypes[keyType].part },
-    constants: {
-      WORKGROUP_SIZE: RECORD_WORKGROUP,
-      NUM_HEADS: numHeads,
-      NUM_KV_HEADS: numKvHeads,
-      HEAD_DIM: headDim,
-      QKV_SIZE: qkvSize(shape),
-      SCALE: float(shape.scale),
-    },
+    WORKGROUP_SIZE: RECORD_WORKGROUP,
+    NUM_HEADS: numHeads,
+    NUM_KV_HEADS: numKvHeads,
+    HEAD_DIM: headDim,
+    QKV_SIZE: qkvSize(shape),
+    SCALE: float(shape.scale),
   };
   const gather = (rowWords: number): KernelSource => ({
     file: "gather_rows.wgsl",
@@ -48,8 +51,13 @@ export function evictionSources(
     },
   });
   return {
-    lse: { file: "attention_lse.wgsl", ...record },
-    sums: { file: "attention_sums.wgsl", ...record },
+    sums: runsLanes(capabilities)
+      ? { file: "attention_sums_lanes.wgsl", parts: keyCache, constants: record }
+      : {
+          file: "attention_sums.wgsl",
+          parts: { ...keyCache, ...boundPart(capabilities) },
+          constants: { ...record, TILE: tileOf(headDim) },
+        },
     select: { file: "select_slots.wgsl", constants: { WORKGROUP_SIZE: SELECT_WORKGROUP } },
     gatherPositions: {
       file: "gather_positions.wgsl",

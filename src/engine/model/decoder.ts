@@ -201,14 +201,15 @@ export class Decoder {
     if (!cache) throw new Error(`layer ${layer} has no cache: reserve comes first`);
     const { qkv, attended } = this.activations;
     rope(commands, { frequencies, norms, qkv, step }, tokens);
-    const buffers: AttentionBuffers = { qkv, cache, output: attended, step, ...this.#partial };
+    const shared = { qkv, cache, output: attended, step, lse: this.eviction?.lse };
+    const buffers: AttentionBuffers = { ...shared, ...this.#partial };
     const stored = { ...cache, keys: cache.unrotatedKeys ?? cache.keys };
     attention.encodeStore(commands, { ...buffers, cache: stored }, tokens);
     rotateKeys?.(commands, { cache, frequencies, step }, tokens);
     if (tokens === 1) attention.encodeDecode(commands, buffers, cacheLength);
     else attention.encodePrefill(commands, buffers, tokens);
     if (sample !== undefined)
-      this.eviction?.encodeRecord(commands, { qkv, cache, step }, { sample, length: cacheLength });
+      this.eviction?.encodeRecord(commands, { qkv, cache, step }, cacheLength);
   }
 
   #layer(index: number): LayerOperations {

@@ -63,6 +63,7 @@ export async function createOperations(
     window: 0,
     keyType,
     valueType,
+    emitsLse: plan?.policy.records !== undefined,
   };
   const layers = config.layers.map(async (layer, index): Promise<LayerOperations> => {
     const frequencies = ropes[index];

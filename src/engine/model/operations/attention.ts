@@ -16,6 +16,8 @@ export interface AttentionShape extends HeadShape {
   readonly window: number;
   readonly keyType: CacheTypeId;
   readonly valueType: CacheTypeId;
+  /** Whether each query row's log-sum-exp is wanted as well. */
+  readonly emitsLse?: boolean;
 }
 
 /** One layer's cache: [numKvHeads, capacity, headDim] each. */
@@ -36,6 +38,8 @@ export interface AttentionBuffers {
   /** Room for the parts of a split, see `partialBytes`; decoding only. */
   readonly partial: GPUBuffer;
   readonly statistics: GPUBuffer;
+  /** [tokens, numHeads], base 2; where the shape emits it. */
+  readonly lse?: GPUBuffer | undefined;
 }
 
 const STORE_WORKGROUP = 32;
@@ -82,7 +86,7 @@ export class Attention {
     const { numHeads, numKvHeads } = this.shape;
     commands.dispatch(
       this.#prefill,
-      [qkv, cache.keys, cache.values, output, step, cache.capacity],
+      [qkv, cache.keys, cache.values, output, step, cache.capacity, ...this.#lse(buffers)],
       [Math.ceil((tokens * numHeads) / numKvHeads / this.#rows), numKvHeads],
     );
   }
@@ -98,7 +102,7 @@ export class Attention {
     );
     commands.dispatch(
       this.#merge,
-      [partial, statistics, output, step],
+      [partial, statistics, output, step, ...this.#lse(buffers)],
       [Math.ceil((numHeads * headDim) / 4 / MERGE_WORKGROUP)],
     );
   }
@@ -114,6 +118,12 @@ export class Attention {
     const { numHeads, headDim } = this.shape;
     const parts = this.splits(length) * numHeads;
     return { partial: 4 * parts * headDim, statistics: 8 * parts };
+  }
+
+  #lse({ lse }: AttentionBuffers): GPUBuffer[] {
+    if (!this.shape.emitsLse) return [];
+    if (lse === undefined) throw new Error("attention that emits log-sum-exps lacks their buffer");
+    return [lse];
   }
 }
 
@@ -142,16 +152,21 @@ export function attentionSources(
   };
   const split = splitOf(capabilities, shape);
   const decode = { ...query, SPLIT: split };
+  const lse = rowLse(shape);
   const kernels = runsLanes(capabilities)
     ? [
-        { file: "attention_prefill_lanes.wgsl", parts: cache, constants: { ...query, ROWS } },
+        {
+          file: "attention_prefill_lanes.wgsl",
+          parts: { ...cache, ...lse.part },
+          constants: { ...query, ROWS, ...lse.binding(6) },
+        },
         { file: "attention_decode_lanes.wgsl", parts: cache, constants: decode },
       ]
     : [
         {
           file: "attention_prefill.wgsl",
-          parts: { ...cache, ...boundPart(capabilities) },
-          constants: { ...query, ROWS, TILE: tileOf(headDim) },
+          parts: { ...cache, ...boundPart(capabilities), ...lse.part },
+          constants: { ...query, ROWS, TILE: tileOf(headDim), ...lse.binding(6) },
         },
         {
           file: "attention_decode.wgsl",
@@ -168,9 +183,27 @@ export function attentionSources(
     ...kernels,
     {
       file: "attention_decode_merge.wgsl",
-      constants: { ...heads, WINDOW: window, SPLIT: split, WORKGROUP_SIZE: MERGE_WORKGROUP },
+      parts: lse.part,
+      constants: {
+        ...heads,
+        WINDOW: window,
+        SPLIT: split,
+        WORKGROUP_SIZE: MERGE_WORKGROUP,
+        ...lse.binding(4),
+      },
     },
   ];
+}
+
+/** The part behind `#include <row_lse>`, and the number of its binding: the last of the kernel. */
+function rowLse({ emitsLse = false }: AttentionShape): {
+  readonly part: { readonly row_lse: string };
+  binding(number: number): Record<string, number>;
+} {
+  return {
+    part: { row_lse: emitsLse ? "common/lse_emitted.wgsl" : "common/lse_dropped.wgsl" },
+    binding: (number) => (emitsLse ? { LSE_BINDING: number } : {}),
+  };
 }
 
 const ROWS = 64;
@@ -178,7 +211,7 @@ const ROWS = 64;
 const WORKGROUP_BYTES = 16384;
 
 /** Keys whose tile and values' tile fit in workgroup memory, a multiple of 4. */
-function tileOf(headDim: number): number {
+export function tileOf(headDim: number): number {
   return Math.max(4, Math.min(32, Math.floor(WORKGROUP_BYTES / (8 * headDim) / 4) * 4));
 }
 
