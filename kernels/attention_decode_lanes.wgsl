@@ -26,6 +26,7 @@ const LOG2_E = 1.4426950408889634;
 
 // Vectors of the group's queries, dealt out to the lanes; zero beyond the head.
 alias Queries = array<vec4<f32>, GROUP_SIZE * VECTORS_PER_LANE>;
+alias QuerySums = array<f32, GROUP_SIZE * VECTORS_PER_LANE>;
 alias Scores = array<f32, GROUP_SIZE>;
 
 @compute @workgroup_size(LANES)
@@ -42,6 +43,7 @@ fn main(
   let end = min(start + SPLIT, length);
 
   var queries = Queries();
+  var query_sums = QuerySums();   // of each group of 8 vectors, for what is added to all values of a block
   var sums = Queries();
   var largest = Scores();
   var totals = Scores();
@@ -53,6 +55,10 @@ fn main(
         let query = qkv[(kv_head * GROUP_SIZE + g) * VECTORS + vector];
         queries[g * VECTORS_PER_LANE + v] = query * (SCALE * LOG2_E);
       }
+      if (key_HAS_OFFSET) {
+        let sum = dot(queries[g * VECTORS_PER_LANE + v], vec4(1.0));
+        query_sums[g * VECTORS_PER_LANE + v] = subgroupAdd(sum);
+      }
     }
   }
 
@@ -60,7 +66,9 @@ fn main(
     // A lane without a key of its own repeats the last one, masked.
     let row = cache_head + min(slot + lane, end - 1u);
     var scores = Scores();
-    for (var v = 0u; v < VECTORS_PER_LANE; v++) { add_scores(&scores, &queries, row, v); }
+    for (var v = 0u; v < VECTORS_PER_LANE; v++) {
+      add_scores(&scores, &queries, &query_sums, vec2(row, v));
+    }
     for (var g = 0u; g < GROUP_SIZE; g++) {
       let score = select(MASKED, scores[g], slot + lane < end);
       let highest = max(largest[g], subgroupMax(score));
@@ -75,7 +83,10 @@ fn main(
     }
     for (var v = 0u; v < VECTORS_PER_LANE; v++) {
       let column = min(v * LANES + lane, VECTORS - 1u);
-      add_values(&sums, scores, vec3(cache_head + slot, cache_head + end - 1u, column), v);
+      // Ranges by lane: each loads that of its own row, and folds it into the row's weight.
+      let range = value_range(&values, row, v * LANES);
+      let place = vec3(cache_head + slot, cache_head + end - 1u, column);
+      add_values(&sums, ranged(scores, range), place, v);
     }
   }
 
@@ -92,23 +103,32 @@ fn main(
   }
 }
 
-fn add_scores(scores: ptr<function, Scores>, queries: ptr<function, Queries>, row: u32, v: u32) {
+// Blocks of a cache type are of 8 vectors or more: the 8 that are scored here share one range. `place`: row, group of 8.
+fn add_scores(
+  scores: ptr<function, Scores>,
+  queries: ptr<function, Queries>,
+  query_sums: ptr<function, QuerySums>,
+  place: vec2<u32>,
+) {
+  let row = place.x;
+  let v = place.y;
+  let range = key_range(&keys, row, v * LANES);
   // Queries beyond the head are zero; their keys need only be readable.
   let first = v * LANES;
   let last = vec4(VECTORS - 1u);
   let near = min(first + vec4(0u, 1u, 2u, 3u), last);
   let far = min(first + vec4(4u, 5u, 6u, 7u), last);
-  let k0 = key_load(&keys, row, near.x);
-  let k1 = key_load(&keys, row, near.y);
-  let k2 = key_load(&keys, row, near.z);
-  let k3 = key_load(&keys, row, near.w);
-  let k4 = key_load(&keys, row, far.x);
-  let k5 = key_load(&keys, row, far.y);
-  let k6 = key_load(&keys, row, far.z);
-  let k7 = key_load(&keys, row, far.w);
+  let k0 = key_quants(&keys, row, near.x);
+  let k1 = key_quants(&keys, row, near.y);
+  let k2 = key_quants(&keys, row, near.z);
+  let k3 = key_quants(&keys, row, near.w);
+  let k4 = key_quants(&keys, row, far.x);
+  let k5 = key_quants(&keys, row, far.y);
+  let k6 = key_quants(&keys, row, far.z);
+  let k7 = key_quants(&keys, row, far.w);
   for (var g = 0u; g < GROUP_SIZE; g++) {
     let query = (*queries)[g * VECTORS_PER_LANE + v];
-    (*scores)[g] += dot(subgroupBroadcast(query, 0u), k0)
+    let score = dot(subgroupBroadcast(query, 0u), k0)
       + dot(subgroupBroadcast(query, 1u), k1)
       + dot(subgroupBroadcast(query, 2u), k2)
       + dot(subgroupBroadcast(query, 3u), k3)
@@ -116,24 +136,42 @@ fn add_scores(scores: ptr<function, Scores>, queries: ptr<function, Queries>, ro
       + dot(subgroupBroadcast(query, 5u), k5)
       + dot(subgroupBroadcast(query, 6u), k6)
       + dot(subgroupBroadcast(query, 7u), k7);
+    (*scores)[g] += score * range.x;
+    if (key_HAS_OFFSET) {
+      (*scores)[g] += (*query_sums)[g * VECTORS_PER_LANE + v] * range.y;
+    }
   }
 }
 
+struct Weights {
+  multiplied: Scores,
+  added: Scores,
+}
+
+fn ranged(weights: Scores, range: vec2<f32>) -> Weights {
+  var result = Weights();
+  for (var g = 0u; g < GROUP_SIZE; g++) {
+    result.multiplied[g] = weights[g] * range.x;
+    if (value_HAS_OFFSET) { result.added[g] = subgroupAdd(weights[g] * range.y); }
+  }
+  return result;
+}
+
 // `place`: row of the first of 8 slots, the last row that may be read, and the column.
-fn add_values(sums: ptr<function, Queries>, weights: Scores, place: vec3<u32>, v: u32) {
+fn add_values(sums: ptr<function, Queries>, weights: Weights, place: vec3<u32>, v: u32) {
   let near = min(place.x + vec4(0u, 1u, 2u, 3u), place.yyyy);
   let far = min(place.x + vec4(4u, 5u, 6u, 7u), place.yyyy);
-  let v0 = value_load(&values, near.x, place.z);
-  let v1 = value_load(&values, near.y, place.z);
-  let v2 = value_load(&values, near.z, place.z);
-  let v3 = value_load(&values, near.w, place.z);
-  let v4 = value_load(&values, far.x, place.z);
-  let v5 = value_load(&values, far.y, place.z);
-  let v6 = value_load(&values, far.z, place.z);
-  let v7 = value_load(&values, far.w, place.z);
+  let v0 = value_quants(&values, near.x, place.z);
+  let v1 = value_quants(&values, near.y, place.z);
+  let v2 = value_quants(&values, near.z, place.z);
+  let v3 = value_quants(&values, near.w, place.z);
+  let v4 = value_quants(&values, far.x, place.z);
+  let v5 = value_quants(&values, far.y, place.z);
+  let v6 = value_quants(&values, far.z, place.z);
+  let v7 = value_quants(&values, far.w, place.z);
   for (var g = 0u; g < GROUP_SIZE; g++) {
-    let weight = weights[g];
-    (*sums)[g * VECTORS_PER_LANE + v] += subgroupBroadcast(weight, 0u) * v0
+    let weight = weights.multiplied[g];
+    (*sums)[g * VECTORS_PER_LANE + v] += weights.added[g] + subgroupBroadcast(weight, 0u) * v0
       + subgroupBroadcast(weight, 1u) * v1
       + subgroupBroadcast(weight, 2u) * v2
       + subgroupBroadcast(weight, 3u) * v3

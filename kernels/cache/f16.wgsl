@@ -3,6 +3,7 @@
 alias cache_Word = vec2<u32>;
 const cache_WORDS = HEAD_DIM / 4u;   // words of a row
 const cache_BLOCK = 1u;              // vec4s that are stored together
+const cache_HAS_OFFSET = false;
 const cache_LARGEST = vec4(65504.0);
 
 fn cache_load(
@@ -12,6 +13,19 @@ fn cache_load(
 ) -> vec4<f32> {
   let word = (*words)[row * cache_WORDS + i];
   return vec4(unpack2x16float(word.x), unpack2x16float(word.y));
+}
+
+// Values are stored as they are: nothing multiplies them or is added.
+fn cache_range(words: ptr<storage, array<cache_Word>, read>, row: u32, i: u32) -> vec2<f32> {
+  return vec2(1.0, 0.0);
+}
+
+fn cache_quants(
+  words: ptr<storage, array<cache_Word>, read>,
+  row: u32,
+  i: u32,
+) -> vec4<f32> {
+  return cache_load(words, row, i);
 }
 
 fn cache_store(

@@ -3,21 +3,38 @@
 // FlexGen keeps 1 / step, which overflows 16 bits where values lie close. `row` is head * capacity + slot.
 alias cache_Word = u32;
 const cache_BLOCK = 16u;         // vec4s that are stored together
+const cache_HAS_OFFSET = true;
 const cache_BLOCK_WORDS = 9u;
 const cache_WORDS = HEAD_DIM / 64u * cache_BLOCK_WORDS;   // words of a row
 const cache_LARGEST = vec4(65504.0);
 const cache_SMALLEST = 6.103515625e-5;   // halves below may read as 0
+
+// First word of the block that vec4 i of a row lies in.
+fn cache_block(row: u32, i: u32) -> u32 {
+  return row * cache_WORDS + i / cache_BLOCK * cache_BLOCK_WORDS;
+}
+
+// What a block's quants are multiplied by, and what is added to them.
+fn cache_range(words: ptr<storage, array<cache_Word>, read>, row: u32, i: u32) -> vec2<f32> {
+  return unpack2x16float((*words)[cache_block(row, i) + 8u]);
+}
+
+fn cache_quants(
+  words: ptr<storage, array<cache_Word>, read>,
+  row: u32,
+  i: u32,
+) -> vec4<f32> {
+  let pairs = (*words)[cache_block(row, i) + i % cache_BLOCK / 2u] >> (i % 2u * 16u);
+  return vec4<f32>((vec4(pairs) >> vec4(4u, 0u, 12u, 8u)) & vec4(15u));
+}
 
 fn cache_load(
   words: ptr<storage, array<cache_Word>, read>,
   row: u32,
   i: u32,
 ) -> vec4<f32> {
-  let block = row * cache_WORDS + i / cache_BLOCK * cache_BLOCK_WORDS;
-  let range = unpack2x16float((*words)[block + 8u]);
-  let pairs = (*words)[block + i % cache_BLOCK / 2u] >> (i % 2u * 16u);
-  let nibbles = (vec4(pairs) >> vec4(4u, 0u, 12u, 8u)) & vec4(15u);
-  return vec4<f32>(nibbles) * range.x + range.y;
+  let range = cache_range(words, row, i);
+  return cache_quants(words, row, i) * range.x + range.y;
 }
 
 // The nibbles of four values in their two bytes.

@@ -2,18 +2,37 @@
 // a block, the low nibbles of which are its first half. `row` is head * capacity + slot. The scale keeps 32 bits.
 alias cache_Word = u32;
 const cache_BLOCK = 8u;          // vec4s that are stored together
+const cache_HAS_OFFSET = true;
 const cache_BLOCK_WORDS = 5u;
 const cache_WORDS = HEAD_DIM / 32u * cache_BLOCK_WORDS;   // words of a row
+
+// First word of the block that vec4 i of a row lies in.
+fn cache_block(row: u32, i: u32) -> u32 {
+  return row * cache_WORDS + i / cache_BLOCK * cache_BLOCK_WORDS;
+}
+
+// What a block's quants are multiplied by, and what is added to them.
+fn cache_range(words: ptr<storage, array<cache_Word>, read>, row: u32, i: u32) -> vec2<f32> {
+  let scale = bitcast<f32>((*words)[cache_block(row, i) + 4u]);
+  return vec2(scale, -8.0 * scale);
+}
+
+fn cache_quants(
+  words: ptr<storage, array<cache_Word>, read>,
+  row: u32,
+  i: u32,
+) -> vec4<f32> {
+  let word = (*words)[cache_block(row, i) + i % 4u];
+  return vec4<f32>(unpack4xU8((word >> (i & 4u)) & 0x0f0f0f0fu));
+}
 
 fn cache_load(
   words: ptr<storage, array<cache_Word>, read>,
   row: u32,
   i: u32,
 ) -> vec4<f32> {
-  let block = row * cache_WORDS + i / cache_BLOCK * cache_BLOCK_WORDS;
-  let scale = bitcast<f32>((*words)[block + 4u]);
-  let nibbles = ((*words)[block + i % 4u] >> ((i % cache_BLOCK) & 4u)) & 0x0f0f0f0fu;
-  return scale * (vec4<f32>(unpack4xU8(nibbles)) - 8.0);
+  let range = cache_range(words, row, i);
+  return cache_quants(words, row, i) * range.x + range.y;
 }
 
 fn cache_quantize(values: vec4<f32>, inverse: f32) -> u32 {

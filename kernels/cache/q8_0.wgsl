@@ -2,18 +2,36 @@
 // `row` is head * capacity + slot. The scale keeps 32 bits: the word it lies in is there anyway.
 alias cache_Word = u32;
 const cache_BLOCK = 8u;          // vec4s that are stored together
+const cache_HAS_OFFSET = false;
 const cache_BLOCK_WORDS = 9u;
 const cache_WORDS = HEAD_DIM / 32u * cache_BLOCK_WORDS;   // words of a row
 const cache_LARGEST = vec4(3e38);
+
+// First word of the block that vec4 i of a row lies in.
+fn cache_block(row: u32, i: u32) -> u32 {
+  return row * cache_WORDS + i / cache_BLOCK * cache_BLOCK_WORDS;
+}
+
+// What a block's quants are multiplied by, and what is added to them.
+fn cache_range(words: ptr<storage, array<cache_Word>, read>, row: u32, i: u32) -> vec2<f32> {
+  return vec2(bitcast<f32>((*words)[cache_block(row, i) + cache_BLOCK]), 0.0);
+}
+
+fn cache_quants(
+  words: ptr<storage, array<cache_Word>, read>,
+  row: u32,
+  i: u32,
+) -> vec4<f32> {
+  return vec4<f32>(unpack4xI8((*words)[cache_block(row, i) + i % cache_BLOCK]));
+}
 
 fn cache_load(
   words: ptr<storage, array<cache_Word>, read>,
   row: u32,
   i: u32,
 ) -> vec4<f32> {
-  let block = row * cache_WORDS + i / cache_BLOCK * cache_BLOCK_WORDS;
-  let scale = bitcast<f32>((*words)[block + cache_BLOCK]);
-  return scale * vec4<f32>(unpack4xI8((*words)[block + i % cache_BLOCK]));
+  let range = cache_range(words, row, i);
+  return cache_quants(words, row, i) * range.x + range.y;
 }
 
 fn cache_store(

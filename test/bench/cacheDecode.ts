@@ -1,0 +1,179 @@
+// Decoding with each mix of cache types at a depth of context, interleaved in one run, so that a busy machine slows all alike:
+// npx tsx test/bench/cacheDecode.ts [--model FILE.gguf] [--depth N] [--rounds N] [K/V…]. JSON and a Markdown table go to
+// test/bench/results/cache-decode.{json,md} with --save. The caches hold random rows: speed does not depend on what they say.
+
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { KvCache } from "../../src/engine/cache/kvCache.ts";
+import { cacheTypeOf } from "../../src/engine/cache/types.ts";
+import { CommandList } from "../../src/engine/gpu/commandList.ts";
+import { openGpu } from "../../src/engine/gpu/device.ts";
+import { createDecoder, type Decoder } from "../../src/engine/model/decoder.ts";
+import { uploadWeights } from "../../src/engine/model/decoderWeights.ts";
+import { openModel } from "../../src/engine/model/loadWeights.ts";
+import { createAttention } from "../../src/engine/model/operations/attention.ts";
+import { qkvSize } from "../../src/engine/model/operations/rope.ts";
+import { ropeScalingOf } from "../../src/engine/model/rope/index.ts";
+import { createStepBuffer, writeStep } from "../../src/engine/model/step.ts";
+import { embeddedModelPath } from "../../src/engine/resources.ts";
+import { randomFloats } from "../support/random.ts";
+import { repositoryRoot } from "../support/testData.ts";
+
+const FILLED_AT_ONCE = 256;
+const STEPS = 2;
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    model: { type: "string", default: embeddedModelPath() },
+    depth: { type: "string", default: "16384" },
+    rounds: { type: "string", default: "40" },
+    save: { type: "boolean", default: false },
+  },
+});
+const depth = Number(options.depth);
+const mixes =
+  positionals.length > 0
+    ? positionals
+    : ["f16/f16", "q8_0/q8_0", "q8_0/q4_0", "q8_0/flexgen4", "q4_0/q4_0", "flexgen4/flexgen4"];
+
+const gpu = await openGpu();
+const file = await openModel(options.model);
+const { config } = file;
+const weights = await uploadWeights(gpu, file);
+const contextLength = depth + STEPS + 1;
+const ropes = config.layers.map(({ rope }) =>
+  ropeScalingOf("none", rope).frequencies(rope, { contextLength }),
+);
+
+interface Filled {
+  readonly mix: string;
+  readonly decoder: Decoder;
+  readonly bytesPerToken: number;
+  readonly steps: StepTime[];
+}
+
+interface StepTime {
+  readonly elapsedMs: number;
+  /** Of all cores together. */
+  readonly processorMs: number;
+}
+
+const filled: Filled[] = [];
+for (const mix of mixes) filled.push(await fill(mix));
+for (const each of filled) await step(each);
+for (let round = 0; round < Number(options.rounds); round++)
+  for (const each of filled) each.steps.push(await step(each));
+
+const [base] = filled;
+if (base === undefined) throw new Error("name at least one mix of types");
+const rows = filled.map(({ mix, bytesPerToken, steps }) => {
+  // Of each round, so that what else the machine does cancels out.
+  const ratio = (time: keyof StepTime): number =>
+    median(steps.map((each, round) => each[time] / (base.steps[round]?.[time] ?? Number.NaN)));
+  return {
+    mix,
+    bytesPerToken,
+    bytesRatio: bytesPerToken / base.bytesPerToken,
+    elapsedMs: median(steps.map(({ elapsedMs }) => elapsedMs)),
+    processorMs: median(steps.map(({ processorMs }) => processorMs)),
+    elapsedRatio: ratio("elapsedMs"),
+    processorRatio: ratio("processorMs"),
+  };
+});
+const result = {
+  adapter: gpu.capabilities.name,
+  model: file.file.metadata.values.get("general.name"),
+  depth,
+  rounds: Number(options.rounds),
+  base: base.mix,
+  rows,
+};
+const table = [
+  `Decoding at ${depth} tokens of context, ${result.model} on ${result.adapter}, medians of ${result.rounds} rounds; ratios to ${base.mix} in the same round.`,
+  "",
+  "| keys/values | bytes a token | of its bytes | ms a step | processor ms | of its time | of its processor time |",
+  "|---|---:|---:|---:|---:|---:|---:|",
+  ...rows.map((row) => {
+    const times = [row.elapsedMs, row.processorMs].map((ms) => ms.toFixed(1));
+    const ratios = [row.elapsedRatio, row.processorRatio].map((ratio) => ratio.toFixed(2));
+    const cells = [row.bytesPerToken, row.bytesRatio.toFixed(3), ...times, ...ratios];
+    return `| ${row.mix} | ${cells.join(" | ")} |`;
+  }),
+  "",
+].join("\n");
+process.stdout.write(table);
+if (options.save) {
+  const path = join(repositoryRoot, "test/bench/results/cache-decode");
+  writeFileSync(`${path}.json`, `${JSON.stringify(result, null, 1)}\n`);
+  writeFileSync(`${path}.md`, table);
+}
+await file.close();
+gpu.dispose();
+
+/** A decoder whose cache of these types holds `depth` random rows in every layer and head. */
+async function fill(mix: string): Promise<Filled> {
+  const [typeK, typeV] = mix.split("/").map((id) => cacheTypeOf(id, config.headDim));
+  if (typeK === undefined || typeV === undefined) throw new Error(`${mix} names no two types`);
+  const { numLayers, numHeads, numKvHeads, headDim } = config;
+  const heads = { numHeads, numKvHeads, headDim };
+  const shape = { numLayers, ...heads, typeK, typeV, maxSlots: contextLength };
+  const cache = new KvCache(gpu, shape);
+  const model = { config, weights, cache };
+  const decoder = await createDecoder(gpu, model, { chunkLength: FILLED_AT_ONCE, ropes });
+  await decoder.reserve(contextLength);
+  const types = { keyType: typeK, valueType: typeV };
+  const attention = await createAttention(gpu, { ...heads, scale: 1, window: 0, ...types });
+  const qkv = gpu.buffers.upload(
+    "activations",
+    randomFloats(FILLED_AT_ONCE * qkvSize(heads), mix.length),
+  );
+  const stepBuffer = createStepBuffer(gpu);
+  const unused = { output: qkv, partial: qkv, statistics: qkv };
+  for (let slot = 0; slot < depth; slot += FILLED_AT_ONCE) {
+    const numTokens = Math.min(FILLED_AT_ONCE, depth - slot);
+    writeStep(gpu, stepBuffer, { numTokens, firstPosition: slot, firstSlot: slot });
+    const commands = new CommandList();
+    for (const layer of cache.layers)
+      attention.encodeStore(
+        commands,
+        { qkv, cache: layer, step: stepBuffer, ...unused },
+        numTokens,
+      );
+    submit([commands]);
+  }
+  decoder.sampler.begin({ temperature: 0 }, []);
+  return { mix, decoder, bytesPerToken: cache.stats().bytesPerToken, steps: [] };
+}
+
+/** The time of a step, mean over a few. */
+async function step({ decoder }: Filled): Promise<StepTime> {
+  writeStep(gpu, decoder.outputStep, { numTokens: 1, firstPosition: 0, firstSlot: 0 });
+  writeStep(gpu, decoder.decodeStep, {
+    numTokens: 1,
+    firstPosition: depth - STEPS,
+    firstSlot: depth - STEPS,
+  });
+  await gpu.finished();
+  const beganMs = performance.now();
+  const processor = process.cpuUsage();
+  submit(Array.from({ length: STEPS }, () => decoder.decodeList(depth)));
+  await gpu.finished();
+  const { user, system } = process.cpuUsage(processor);
+  return {
+    elapsedMs: (performance.now() - beganMs) / STEPS,
+    processorMs: (user + system) / 1000 / STEPS,
+  };
+}
+
+function submit(lists: readonly CommandList[]): void {
+  const encoder = gpu.device.createCommandEncoder();
+  for (const list of lists) list.encode(encoder);
+  gpu.device.queue.submit([encoder.finish()]);
+}
+
+function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
