@@ -60,7 +60,7 @@ export const answerers = {
     title: "sinks and recent tokens",
     isBaseline: true,
     answer: (tools, path, question) =>
-      askEngine(tools, { path, question, noRetrieval: true, settings: sinksOf(tools) }),
+      askEngine(tools, { path, question, noRetrieval: true, settings: sinksSettings(tools) }),
   },
 } as const satisfies Record<string, Answerer>;
 
@@ -74,6 +74,14 @@ export function someAnswerers(ids: readonly AnswererId[]): Record<string, Answer
 interface Asked {
   readonly path: string;
   readonly question: string;
+}
+
+/** The model's cache alone under settings of its own, such as a policy or a scaling. */
+export function answerFromCache(
+  tools: EvalTools,
+  asked: Asked & { readonly settings: ModelSettings },
+): Promise<Answered> {
+  return askEngine(tools, { ...asked, noRetrieval: true });
 }
 
 function askEngine(
@@ -94,8 +102,8 @@ function askEngine(
   );
 }
 
-// StreamingLLM with the largest budget that keeps every position within the trained length.
-function sinksOf({ model: { trainedContextLength } }: EvalTools): ModelSettings {
+/** StreamingLLM with the largest budget that keeps every position within the trained length. */
+export function sinksSettings({ model: { trainedContextLength } }: EvalTools): ModelSettings {
   const cacheBudget = Math.max(64, trainedContextLength - SINKS_CHUNK - SINKS_ROOM);
   return { cachePolicy: "streaming-llm", cacheBudget, chunkLength: SINKS_CHUNK };
 }

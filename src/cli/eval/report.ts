@@ -62,8 +62,13 @@ export function cellValues(records: readonly EvalRecord[], key: string): string[
 /** A value with its unit, `n/a` for none. */
 export function formatValue(value: number | null | undefined, metric: Metric): string {
   if (value === null || value === undefined) return "n/a";
-  const number = (metric.unit === "%" ? 100 * value : value).toFixed(metric.digits);
+  const number = shownValue(value, metric).toFixed(metric.digits);
   return metric.unit === "" ? number : `${number} ${metric.unit}`;
+}
+
+function shownValue(value: number, { unit, isLog }: Metric): number {
+  if (isLog) return Math.exp(value);
+  return unit === "%" ? 100 * value : value;
 }
 
 function tableOf(suite: Suite, spec: TableSpec, all: readonly EvalRecord[]): Table {

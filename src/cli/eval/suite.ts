@@ -40,6 +40,8 @@ export interface Metric {
   readonly unit: "%" | "nats" | "";
   readonly digits: number;
   readonly better: "higher" | "lower";
+  /** Scores are natural logarithms: their mean is shown as its exponential. */
+  readonly isLog?: boolean;
 }
 
 /** One row for each combination of `rows`, which are `method` or keys of cells; one column for each metric, or for each value of `columns`. */

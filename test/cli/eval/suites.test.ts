@@ -10,6 +10,7 @@ import { tablesOf } from "../../../src/cli/eval/report.ts";
 import { runSuite } from "../../../src/cli/eval/runSuite.ts";
 import { caseId } from "../../../src/cli/eval/suite.ts";
 import { suites } from "../../../src/cli/eval/suites/index.ts";
+import { cachePolicies } from "../../../src/engine/cache/policies/index.ts";
 import { Engine } from "../../../src/engine/engine.ts";
 import { UserError } from "../../../src/engine/errors.ts";
 import type { OpenModel } from "../../../src/engine/modelHost.ts";
@@ -18,7 +19,10 @@ import { useTemporaryFolder } from "../../support/temporaryFolder.ts";
 import { writeMadeUpData } from "./madeUpData.ts";
 
 /** The scripted model keeps none. */
-const NEED_A_CACHE: ReadonlySet<string> = new Set(["cache", "sinks"]);
+const NEED_A_CACHE: ReadonlySet<string> = new Set([
+  ...["cache", "sinks", "none", "linear", "ntk", "dynamic-ntk", "yarn"],
+  ...Object.keys(cachePolicies),
+]);
 
 const work = { observer: {}, signal: new AbortController().signal };
 

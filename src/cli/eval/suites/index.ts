@@ -4,6 +4,8 @@ import type { Suite } from "../suite.ts";
 import { citation } from "./citation.ts";
 import { needle } from "./needle.ts";
 import { passkey } from "./passkey.ts";
+import { perplexity } from "./perplexity.ts";
+import { policies } from "./policies.ts";
 import { refusal } from "./refusal.ts";
 import { squad } from "./squad.ts";
 import { tracking } from "./tracking.ts";
@@ -17,4 +19,6 @@ export const suites: Readonly<Record<string, Suite>> = {
   squad,
   refusal,
   citation,
+  perplexity,
+  policies,
 };
