@@ -117,12 +117,12 @@ export class CacheKeeper {
     const { cache, decoder, device, gpu, identity, measure, parts = [] } = this.#parts;
     const isWhole = tokens === state.tokens.length;
     if (!(isWhole || this.sharesBlocks) || !this.#fits(state, file.sections)) return undefined;
-    const wanted = isWhole ? state.length : tokens;
+    const wanted = isWhole ? Number.POSITIVE_INFINITY : tokens;
     return measure(0, async () => {
       cache.clear();
       try {
-        await decoder.reserve(cache.slotsFor(wanted, 1));
-        await restoreRows(this.#onGpu, file.sections, { length: state.length, wanted });
+        await decoder.reserve(cache.slotsFor(isWhole ? state.length : tokens, 1));
+        await restoreRows(this.#onGpu, file.sections, { state, wanted });
         for (const part of parts) await part.restore(file.sections);
         await gpu.finished();
       } catch (error) {
@@ -154,7 +154,7 @@ export class CacheKeeper {
 
   #fits(state: CacheState, sections: SectionSource): boolean {
     const { cache, parts = [] } = this.#parts;
-    return rowsFit(cache, state.length, sections) && parts.every((part) => part.fits(sections));
+    return rowsFit(cache, state, sections) && parts.every((part) => part.fits(sections));
   }
 
   get #onGpu(): CacheOnGpu {

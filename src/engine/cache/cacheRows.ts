@@ -1,29 +1,35 @@
 // Where the rows of a cache lie in its buffers: for each layer and plane the filled slots of each head. The one place that
-// saving, restoring and branching know them from.
+// saving, restoring, branching and mapping know them from.
 
-import type { KvCache, LayerCache, Plane } from "./kvCache.ts";
+import type { CacheCounters, KvCache, LayerCache, Plane } from "./kvCache.ts";
 
-/** A plane of a layer: [numKvHeads, capacity] slots, of which those of each head that hold a token count. */
+/** A plane of a layer. */
 export interface PlaneRows {
   readonly layer: number;
   readonly plane: Plane;
   readonly buffer: GPUBuffer;
   /** Bytes of a slot of one head. */
   readonly slotBytes: number;
-  /** Bytes from one head's first slot to the next's. */
-  readonly headStride: number;
-  readonly numHeads: number;
+  /** Row of each head's first slot. */
+  readonly firstRows: readonly number[];
 }
 
 /** Every plane of every layer, in a fixed order. */
 export function* planeRows(cache: KvCache): Generator<PlaneRows> {
-  const { numKvHeads: numHeads } = cache.shape;
-  for (const [layer, buffers] of cache.layers.entries())
-    for (const [plane, slotBytes] of cache.planes) {
-      const buffer = bufferOf(buffers, plane);
-      const headStride = cache.capacity * slotBytes;
-      yield { layer, plane, buffer, slotBytes, headStride, numHeads };
-    }
+  for (const [layer, buffers] of cache.layers.entries()) {
+    const heads = Array.from({ length: cache.shape.numKvHeads }, (_, head) => head);
+    const firstRows = heads.map((head) => head * cache.capacity);
+    for (const [plane, slotBytes] of cache.planes)
+      yield { layer, plane, buffer: bufferOf(buffers, plane), slotBytes, firstRows };
+  }
+}
+
+/** Filled slots of each head under these counters: [layers][KV heads]. */
+export function filledSlots(
+  { numLayers, numKvHeads }: KvCache["shape"],
+  { length }: Pick<CacheCounters, "length">,
+): number[][] {
+  return Array.from({ length: numLayers }, () => new Array<number>(numKvHeads).fill(length));
 }
 
 function bufferOf(layer: LayerCache, plane: Plane): GPUBuffer {

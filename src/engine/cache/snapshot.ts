@@ -2,7 +2,7 @@
 // written piece by piece. Restored, the model goes on as if it had never stopped.
 
 import type { Gpu } from "../gpu/device.ts";
-import { planeRows } from "./cacheRows.ts";
+import { filledSlots, planeRows } from "./cacheRows.ts";
 import type { Eviction } from "./eviction.ts";
 import type { CacheCounters, KvCache, Plane } from "./kvCache.ts";
 import { readAhead } from "./readAhead.ts";
@@ -51,41 +51,43 @@ export function takeState(
 
 /** The rows of the cache as sections, read from the GPU as they are asked for; until then the cache must stay as it is. */
 export function captureRows({ gpu, cache }: CacheOnGpu): Section[] {
-  const { length } = cache;
-  return [...planeRows(cache)].map(({ layer, plane, buffer, slotBytes, headStride, numHeads }) => {
-    const ranges = piecesOf(slotBytes, length, numHeads);
-    const read = async ({ head, first, slots }: RowRange) =>
-      new Uint8Array(
-        await gpu.read(buffer, head * headStride + first * slotBytes, slots * slotBytes),
-      );
+  const filled = filledSlots(cache.shape, cache.counters);
+  return [...planeRows(cache)].map(({ layer, plane, buffer, slotBytes, firstRows }) => {
+    const ranges = piecesOf(slotBytes, filled[layer] ?? []);
+    const read = async ({ head, first, slots }: RowRange) => {
+      const offset = ((firstRows[head] ?? 0) + first) * slotBytes;
+      return new Uint8Array(await gpu.read(buffer, offset, slots * slotBytes));
+    };
     return { name: nameOf(layer, plane), pieces: readAhead(ranges, PIECES_AHEAD, read) };
   });
 }
 
-/** Whether sections hold the rows of a cache with `length` filled slots. */
-export function rowsFit(cache: KvCache, length: number, sections: SectionSource): boolean {
-  const { numLayers, numKvHeads } = cache.shape;
-  for (let layer = 0; layer < numLayers; layer++)
-    for (const [plane, slotBytes] of cache.planes) {
+/** Whether sections hold the rows of such a cache in this state. */
+export function rowsFit(cache: KvCache, state: CacheState, sections: SectionSource): boolean {
+  return filledSlots(cache.shape, state).every((filled, layer) =>
+    [...cache.planes].every(([plane, slotBytes]) => {
       const bytes = sections.pieceBytes(nameOf(layer, plane));
-      const ranges = piecesOf(slotBytes, length, numKvHeads);
-      if (bytes?.length !== ranges.length) return false;
-      if (!ranges.every(({ slots }, i) => bytes[i] === slots * slotBytes)) return false;
-    }
-  return true;
+      const ranges = piecesOf(slotBytes, filled);
+      return (
+        bytes?.length === ranges.length &&
+        ranges.every(({ slots }, i) => bytes[i] === slots * slotBytes)
+      );
+    }),
+  );
 }
 
 /**
- * Write the first `wanted` slots of each head into the cache, which has room for them, from rows of `length` slots.
+ * Write the first `wanted` slots of each head into the cache, which has room for them, from the rows of `state`.
  * @throws DamagedError; the rows are then not to be used
  */
 export async function restoreRows(
   { gpu, cache }: CacheOnGpu,
   sections: SectionSource,
-  { length, wanted }: { length: number; wanted: number },
+  { state, wanted }: { state: CacheState; wanted: number },
 ): Promise<void> {
+  const filled = filledSlots(cache.shape, state);
   const jobs = [...planeRows(cache)].flatMap((rows) =>
-    piecesOf(rows.slotBytes, length, rows.numHeads)
+    piecesOf(rows.slotBytes, filled[rows.layer] ?? [])
       .map((range, piece) => ({ rows, range, piece }))
       .filter(({ range }) => range.first < wanted),
   );
@@ -95,9 +97,9 @@ export async function restoreRows(
     bytes: await sections.read(nameOf(rows.layer, rows.plane), piece),
   });
   for await (const { rows, range, bytes } of readAhead(jobs, PIECES_AHEAD, read)) {
-    const { buffer, slotBytes, headStride } = rows;
+    const { buffer, slotBytes, firstRows } = rows;
     const slots = Math.min(range.slots, wanted - range.first);
-    const offset = range.head * headStride + range.first * slotBytes;
+    const offset = ((firstRows[range.head] ?? 0) + range.first) * slotBytes;
     gpu.buffers.write(buffer, offset, bytes.subarray(0, slots * slotBytes));
   }
 }
@@ -108,13 +110,13 @@ interface RowRange {
   readonly slots: number;
 }
 
-/** The pieces of a plane: head by head, so many slots at once. */
-function piecesOf(slotBytes: number, length: number, numHeads: number): RowRange[] {
+/** The pieces of a plane: head by head, so many of its filled slots at once. */
+function piecesOf(slotBytes: number, filled: readonly number[]): RowRange[] {
   const most = Math.max(1, Math.floor(PIECE_BYTES / slotBytes));
   const ranges: RowRange[] = [];
-  for (let head = 0; head < numHeads; head++)
-    for (let first = 0; first < length; first += most)
-      ranges.push({ head, first, slots: Math.min(most, length - first) });
+  for (const [head, slots] of filled.entries())
+    for (let first = 0; first < slots; first += most)
+      ranges.push({ head, first, slots: Math.min(most, slots - first) });
   return ranges;
 }
 

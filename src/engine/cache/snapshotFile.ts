@@ -35,7 +35,9 @@ export interface Snapshot {
   readonly sections: readonly Section[];
 }
 
-interface Header extends SnapshotFacts, Omit<CacheState, "tokens"> {}
+interface Header extends SnapshotFacts {
+  readonly counters: Omit<CacheState, "tokens">;
+}
 
 /** Header and sections of a snapshot, as they are written. */
 export function encodeSnapshot({ facts, state, sections }: Snapshot): {
@@ -44,7 +46,7 @@ export function encodeSnapshot({ facts, state, sections }: Snapshot): {
 } {
   const { tokens, ...counters } = state;
   // The token ids are read by this count.
-  const header: Header = { ...facts, ...counters, tokensRead: tokens.length };
+  const header: Header = { ...facts, counters, tokensRead: tokens.length };
   return {
     header,
     sections: [
@@ -61,15 +63,16 @@ export class SnapshotFile {
   readonly facts: SnapshotFacts;
   readonly sections: SectionSource;
   readonly #file: SectionFile;
-  readonly #header: Header;
+  readonly #counters: Header["counters"];
 
   private constructor(path: string, file: SectionFile) {
     this.path = path;
     this.#file = file;
     this.sections = file;
     // Its digest says that this program wrote it.
-    this.#header = file.header as Header;
-    this.facts = this.#header;
+    const { counters, ...facts } = file.header as Header;
+    this.#counters = counters;
+    this.facts = facts;
   }
 
   /** Undefined for anything but a whole file of this version. Its pieces are checked when they are read. */
@@ -86,9 +89,8 @@ export class SnapshotFile {
   async state(): Promise<CacheState> {
     const bytes = await this.#whole(TOKENS);
     const tokens = [...new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)];
-    const { length, knownSlots, knownTokens, summedSlots, tokensRead } = this.#header;
-    if (tokens.length !== tokensRead) throw new DamagedError("token ids are missing");
-    return { tokens, length, knownSlots, knownTokens, summedSlots };
+    if (tokens.length !== this.facts.tokensRead) throw new DamagedError("token ids are missing");
+    return { tokens, ...this.#counters };
   }
 
   /** Hashes of the blocks of its tokens, see `blockHashes`. Throws DamagedError. */

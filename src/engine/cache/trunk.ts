@@ -2,7 +2,7 @@
 // own, behind the trunk's; rows of the trunk are copied at the first write to them, which only evictions and records do.
 
 import type { Gpu } from "../gpu/device.ts";
-import { type PlaneRows, planeRows } from "./cacheRows.ts";
+import { filledSlots, type PlaneRows, planeRows } from "./cacheRows.ts";
 import type { KvCache, Plane } from "./kvCache.ts";
 import {
   type CacheOnGpu,
@@ -68,11 +68,13 @@ export class Trunk {
     this.#requireIntact();
     const { cache } = this.#onGpu;
     const state = stateOf(this.#onGpu);
-    const from = this.#isRewritten ? 0 : this.state.length;
+    const ends = filledSlots(cache.shape, state);
+    const trunkEnds = filledSlots(cache.shape, this.state);
     const rows = [...planeRows(cache)].map((plane) => {
       // Sums of the trunk's slots are each branch's own.
-      const first = plane.plane === "attentionSums" ? 0 : from;
-      return new Rows(this.#onGpu, plane, { first, slots: state.length - first });
+      const isWhole = this.#isRewritten || plane.plane === "attentionSums";
+      const firsts = isWhole ? undefined : trunkEnds[plane.layer];
+      return new Rows(this.#onGpu, plane, rangesOf(ends[plane.layer], firsts));
     });
     const isRewritten = this.#isRewritten;
     const branch: KeptBranch = {
@@ -110,9 +112,11 @@ export class Trunk {
   }
 
   #copy(isWanted: (plane: Plane) => boolean): void {
-    for (const plane of planeRows(this.#onGpu.cache))
+    const { cache } = this.#onGpu;
+    const ends = filledSlots(cache.shape, this.state);
+    for (const plane of planeRows(cache))
       if (isWanted(plane.plane))
-        this.#copies.push(new Rows(this.#onGpu, plane, { first: 0, slots: this.state.length }));
+        this.#copies.push(new Rows(this.#onGpu, plane, rangesOf(ends[plane.layer])));
   }
 
   #release(): void {
@@ -132,29 +136,37 @@ interface KeptBranch extends Branch {
   readonly rows: readonly Rows[];
 }
 
-/** A copy of some slots of every head of a plane: [numKvHeads, slots]. */
+/** Slots of one head. */
+interface SlotRange {
+  readonly first: number;
+  readonly slots: number;
+}
+
+/** Of each head the slots up to its end, from its first on. */
+function rangesOf(ends: readonly number[] = [], firsts?: readonly number[]): SlotRange[] {
+  return ends.map((end, head) => {
+    const first = firsts?.[head] ?? 0;
+    return { first, slots: end - first };
+  });
+}
+
+/** A copy of some slots of each head of a plane, one head behind the other. */
 class Rows {
   readonly plane: Plane;
   readonly bytes: number;
   readonly #gpu: Gpu;
   readonly #cache: KvCache;
   readonly #layer: number;
-  readonly #first: number;
-  readonly #slots: number;
+  readonly #ranges: readonly SlotRange[];
   readonly #copy: GPUBuffer;
 
-  constructor(
-    { gpu, cache }: CacheOnGpu,
-    from: PlaneRows,
-    { first, slots }: { first: number; slots: number },
-  ) {
+  constructor({ gpu, cache }: CacheOnGpu, from: PlaneRows, ranges: readonly SlotRange[]) {
     this.plane = from.plane;
     this.#gpu = gpu;
     this.#cache = cache;
     this.#layer = from.layer;
-    this.#first = first;
-    this.#slots = slots;
-    this.bytes = from.numHeads * slots * from.slotBytes;
+    this.#ranges = ranges;
+    this.bytes = from.slotBytes * ranges.reduce((sum, { slots }) => sum + slots, 0);
     this.#copy = gpu.buffers.allocate({ purpose: "cache", bytes: this.bytes, label: "branch" });
     this.#move(from, "out");
   }
@@ -169,15 +181,17 @@ class Rows {
     this.#gpu.buffers.release(this.#copy);
   }
 
-  #move({ buffer, slotBytes, headStride, numHeads }: PlaneRows, direction: "in" | "out"): void {
-    const bytes = this.#slots * slotBytes;
-    if (bytes === 0) return;
+  #move({ buffer, slotBytes, firstRows }: PlaneRows, direction: "in" | "out"): void {
     const { device } = this.#gpu;
     const encoder = device.createCommandEncoder();
-    for (let head = 0; head < numHeads; head++) {
-      const [at, copyAt] = [head * headStride + this.#first * slotBytes, head * bytes];
+    let copyAt = 0;
+    for (const [head, { first, slots }] of this.#ranges.entries()) {
+      const bytes = slots * slotBytes;
+      if (bytes === 0) continue;
+      const at = ((firstRows[head] ?? 0) + first) * slotBytes;
       if (direction === "out") encoder.copyBufferToBuffer(buffer, at, this.#copy, copyAt, bytes);
       else encoder.copyBufferToBuffer(this.#copy, copyAt, buffer, at, bytes);
+      copyAt += bytes;
     }
     device.queue.submit([encoder.finish()]);
   }
