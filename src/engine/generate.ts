@@ -7,7 +7,8 @@ import { DecodeAhead } from "./decodeAhead.ts";
 import { throwIfStopped, UserError } from "./errors.ts";
 import type { GenerateRequest, LanguageModel } from "./languageModel.ts";
 import { writeStep } from "./model/step.ts";
-import { Prefill, type PrefillModel } from "./prefill.ts";
+import { Prefill, type PrefillModel, type PrefillOptions } from "./prefill.ts";
+import { readLogProbabilities } from "./readLogProbabilities.ts";
 import { StopStrings } from "./stopStrings.ts";
 import { readLogits, scoreTokens } from "./teacherForced.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
@@ -132,6 +133,18 @@ export class GpuLanguageModel implements LanguageModel {
   ): Promise<Float32Array> {
     this.#checkTokens(tokens);
     return scoreTokens(this.#parts, this.#prefill, { tokens, ...options });
+  }
+
+  async logProbabilities(
+    tokens: readonly number[],
+    wanted: readonly (readonly number[])[],
+    options: PrefillOptions = {},
+  ): Promise<number[][]> {
+    this.#checkTokens(tokens);
+    const { cache, decoder } = this.#parts;
+    const first = cache.resume(tokens, wanted.length);
+    await decoder.reserve(cache.slotsFor(tokens.length - first, 0));
+    return readLogProbabilities(this.#parts, this.#prefill, { ...options, tokens, first, wanted });
   }
 
   cacheStats(): CacheStats {

@@ -32,6 +32,15 @@ export interface LanguageModel {
     tokens: readonly number[],
     options?: { onPrefill?: (done: number, total: number) => void; signal?: AbortSignal },
   ): Promise<Float32Array>;
+  /**
+   * ln p of tokens that may follow: `wanted[i]` are those asked for behind the i-th of the last `wanted.length` tokens. What
+   * the cache holds already is read again only for these rows, so a second continuation of a prompt costs little more than itself.
+   */
+  logProbabilities(
+    tokens: readonly number[],
+    wanted: readonly (readonly number[])[],
+    options?: { onPrefill?: (done: number, total: number) => void; signal?: AbortSignal },
+  ): Promise<number[][]>;
   cacheStats(): CacheStats;
   /** Reads without answering, saves and restores what was read. Absent where there is no cache to keep. */
   readonly keeper?: CacheKeeper;

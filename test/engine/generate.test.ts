@@ -134,6 +134,27 @@ describe("a model on the GPU", function () {
     assertClose(pieces, whole, 2e-3);
   });
 
+  it("tells how likely tokens are behind others, over chunks and behind what is read already", async () => {
+    const model = await load({ chunkLength: 48 });
+    const tokens = encode(model, PROMPT.repeat(5)).slice(0, 150);
+    const scores = await model.scoreTokens(tokens);
+    // 60 rows end in one chunk and begin in the one before.
+    for (const rows of [60, 1, 5]) {
+      const wanted = tokens.slice(-rows).map((token) => [300, token]);
+      const found = await model.logProbabilities(tokens.slice(0, -1), wanted);
+      assert.deepEqual(new Set(found.map((own) => own.length)), new Set([2]));
+      const nll = found.map(([, own = Number.NaN]) => -own);
+      assertClose(nll, Array.from(scores.slice(-rows)), 2e-3);
+    }
+    const continued = [...tokens.slice(0, 100), 300, 301];
+    const wanted = [[5, 301], [400]];
+    const behind = await model.logProbabilities(continued, wanted);
+    assert.equal(model.cacheStats().tokensRead, continued.length);
+    const alone = await (await load()).logProbabilities(continued, wanted);
+    assertClose(behind.flat(), alone.flat(), 2e-3);
+    await assert.rejects(model.logProbabilities([], [[1]]), UserError);
+  });
+
   it("ends at a stop string without showing it, and at the number of tokens", async () => {
     const model = await load();
     const { text } = await generate(model, { prompt: encode(model), stop: ["99"] });

@@ -13,11 +13,15 @@ export interface Script {
   readonly contextLength?: number;
   /** −ln p of every token of a reply, default 0.01. */
   readonly nll?: number;
+  /** ln p of a token that the reply does not say, default −12. */
+  readonly unsaid?: number;
   /** Throw this behind so many characters of a reply. */
   readonly breakOff?: { readonly after: number; readonly error: Error };
   readonly chatTemplate?: string;
 }
 
+/** Where the reader's answer begins. */
+const ANSWER = "\nAnswer:";
 /** A model that follows `script`; `prompts` collects the prompts it was given. */
 export function scriptedModel(script: Script): LanguageModel & { readonly prompts: string[] } {
   const prompts: string[] = [];
@@ -45,6 +49,19 @@ export function scriptedModel(script: Script): LanguageModel & { readonly prompt
         yield { token: character.codePointAt(0) ?? 0, text: character };
       }
       return stats(prompt.length, generated);
+    },
+    // As sure of the script as `nll` says, and of nothing else.
+    logProbabilities: async (tokens, wanted) => {
+      const text = characterTokenizer.decode(tokens);
+      const answerStart = text.lastIndexOf(ANSWER) + ANSWER.length;
+      const reply = script.reply(text.slice(0, answerStart));
+      return wanted.map((candidates, row) => {
+        const written = text.slice(answerStart, text.length - wanted.length + 1 + row);
+        const next = reply.startsWith(written) ? reply.codePointAt(written.length) : undefined;
+        return candidates.map((token) =>
+          token === next ? -(script.nll ?? 0.01) : (script.unsaid ?? -12),
+        );
+      });
     },
     scoreTokens: async (tokens) => new Float32Array(tokens.length - 1).fill(script.nll ?? 0.01),
     cacheStats: () => stats(0, 0).cache,

@@ -1,30 +1,33 @@
 // Reading with a small model that copies a short span: it is lost among several passages, so the best ones are read one by
-// one, whole and narrowed to the sentences that share most with the question. Answers that stand in their passage compete by
-// the model's own confidence and by what their sentence shares with the question.
+// one. Spans of all of them compete by the model's likelihood and by what is around them; where a sentence or code is asked
+// for, what the model copies competes by its confidence and by what its sentence shares with the question.
 
 import type { RunStats } from "../../protocol.ts";
-import { DeviceLostError } from "../errors.ts";
+import { answerLimit, copyAnswer, type ShownPassage } from "./copiedAnswer.ts";
 import { passageText, type TextPassage } from "./passages.ts";
-import { REFUSAL } from "./promptFormats/parseAnswer.ts";
-import type { ParsedAnswer } from "./promptFormats/promptFormat.ts";
 import { quoteSentences } from "./quoteSentences.ts";
 import type { Reading, ReadingRequest } from "./reading.ts";
 import { cutTo, toPrompt } from "./readTogether.ts";
-import { cutNotes, isInterruption, type ModelRun, runModel, sumStats } from "./runModel.ts";
+import { cutNotes, isInterruption, sumStats } from "./runModel.ts";
 import type { ScoredPassage } from "./searchIndex.ts";
 import { splitSentences } from "./sentences.ts";
+import { type Contest, type Contestant, contestOf } from "./spans/contest.ts";
+import { searchSpans, spanOffsets, spanText } from "./spans/spanSearch.ts";
 import { shareOf } from "./terms.ts";
-import { citeAnswer, findQuote, quoteAround, type Span } from "./verify.ts";
+import { citeAnswer, quoteAround, type Span } from "./verify.ts";
 
 /** Passages read; in 98 of 100 questions measured the answer stood in one of the first three. */
 const NUM_READ = 3;
-const MAX_ANSWER_TOKENS = 48;
-/** Mean ln p of an answer's tokens: below it all answers measured were wrong. */
+/** Mean ln p of a copied answer's tokens: below it all answers measured were wrong. */
 const MIN_CONFIDENCE = -0.5;
-/** Below it four of five were wrong: the user is told. */
+/** Below it the model does not support a span at all, whatever stands around it. */
+const MIN_SPAN_CONFIDENCE = -5;
+/** Below it four of five copied answers were wrong: the user is told. */
 const SURE_CONFIDENCE = -0.25;
 /** A sentence that shares less than this with the question is not worth quoting instead of an answer. */
 const MIN_QUOTE_SUPPORT = 0.5;
+const ASKS_FOR_SENTENCE =
+  /\b(?:quote|sentences?|verbatim|exact words|word for word|lines?|list all|list the)\b/i;
 
 export interface Candidate {
   readonly passage: TextPassage;
@@ -37,20 +40,35 @@ export interface Candidate {
   readonly support: number;
   /** Mean ln p of the answer's tokens; absent where it was stopped before that was known. */
   readonly confidence?: number;
+  /** Log-odds among the spans of all passages read, up to a constant; absent for an answer that was only copied. */
+  readonly score?: number;
+  /** The model rather says that the passage does not answer. */
+  readonly isRefused?: boolean;
   readonly notes: readonly string[];
 }
+
+/** Passages to read, with their prompts; `contest` where their spans compete. */
+interface Plan {
+  readonly passages: readonly PlannedPassage[];
+  readonly contest?: Contest<PlannedPassage>;
+}
+
+interface PlannedPassage extends ShownPassage, ScoredPassage {}
 
 /** Ask the model over the best passages one by one; the best answer that stands in its passage wins. */
 export async function readSeparately(request: ReadingRequest): Promise<Reading> {
   const weights = request.index.termWeights(request.documents, request.question);
+  const plan = await planReading(request, weights);
   const candidates: Candidate[] = [];
   const reread: TextPassage[] = [];
   const stats: RunStats[] = [];
   let interruption: Error | undefined;
-  for (const passage of toRead(request, weights)) {
+  for (const [number, passage] of plan.passages.entries()) {
     try {
-      const read = await readOne(request, passage, weights);
-      reread.push(read.shown);
+      const contestant = plan.contest?.contestants[number];
+      const asked = plan.contest && contestant && { asked: plan.contest.asked, contestant };
+      const read = await readOne(request, passage, { weights, ...asked });
+      reread.push(passage.shown);
       if (read.stats) stats.push(read.stats);
       if (read.candidate) candidates.push(read.candidate);
       interruption = read.interruption;
@@ -61,7 +79,7 @@ export async function readSeparately(request: ReadingRequest): Promise<Reading> 
     }
     if (interruption) break;
   }
-  if (interruption && candidates.length === 0) throw interruption;
+  if (interruption && !candidates.some(isSupported)) throw interruption;
   const total = sumStats(stats);
   const facts = {
     reread: withoutContained(reread),
@@ -69,12 +87,13 @@ export async function readSeparately(request: ReadingRequest): Promise<Reading> 
     ...(interruption && { interruption }),
   };
   const best = chooseCandidate(candidates);
-  const confidence = best?.confidence ?? 0;
+  const isHandedOver = interruption !== undefined || request.mustAnswer === true;
   // What was interrupted is handed over as far as it came.
-  if (best && (interruption || request.mustAnswer || confidence >= MIN_CONFIDENCE)) {
+  if (best && (isHandedOver || isWorthGiving(best))) {
     request.observer?.token?.(best.text);
     const citations = [citeAnswer(best.passage, best.span, best.text)];
-    const doubts = confidence < SURE_CONFIDENCE ? ["The model is not sure of this answer."] : [];
+    const isUnsure = (best.confidence ?? 0) < SURE_CONFIDENCE;
+    const doubts = isUnsure ? ["The model is not sure of this answer."] : [];
     return {
       ...facts,
       found: true,
@@ -83,16 +102,29 @@ export async function readSeparately(request: ReadingRequest): Promise<Reading> 
       notes: [...doubts, ...best.notes],
     };
   }
-  return { ...facts, ...(best || request.mustAnswer ? quoteInstead(request, weights) : NOTHING) };
+  const isQuoted = request.mustAnswer || (best && best.score === undefined);
+  return { ...facts, ...(isQuoted ? quoteInstead(request, weights) : NOTHING) };
 }
 
 const NOTHING = { found: false, answer: "", citations: [], notes: [] };
 
-/** The candidate that the model is surest of and whose sentence shares most with the question; undefined for none. */
+/** The likeliest of the spans, or what was copied with most confidence and support; undefined for none. */
 export function chooseCandidate(candidates: readonly Candidate[]): Candidate | undefined {
-  const score = ({ relevance, support, confidence = -Infinity }: Candidate) =>
-    relevance + support + 2 * confidence;
-  return [...candidates].sort((a, b) => score(b) - score(a))[0];
+  const worth = ({ score, relevance, support, confidence = -Infinity }: Candidate) =>
+    score ?? relevance + support + 2 * confidence;
+  const scored = candidates.filter(({ score }) => score !== undefined);
+  const competing = scored.length > 0 ? scored : [...candidates];
+  return competing.sort((a, b) => worth(b) - worth(a))[0];
+}
+
+// A span that the model neither rules out nor holds less likely than that the passage does not say.
+function isSupported({ score, confidence = 0, isRefused }: Candidate): boolean {
+  return score === undefined || (!isRefused && confidence >= MIN_SPAN_CONFIDENCE);
+}
+
+function isWorthGiving(candidate: Candidate): boolean {
+  const { score, confidence = 0 } = candidate;
+  return isSupported(candidate) && (score !== undefined || confidence >= MIN_CONFIDENCE);
 }
 
 // The model found something but is not sure: the text speaks for itself, if it says enough about the question.
@@ -100,7 +132,7 @@ function quoteInstead(request: ReadingRequest, weights: ReadonlyMap<string, numb
   const quotes = quoteSentences(request.passages, weights, request.index);
   const [best] = quotes.citations;
   const share = shareOf(weights, new Set(request.index.termsOf(best?.quote ?? "")));
-  if (!best || (share < MIN_QUOTE_SUPPORT && !request.mustAnswer)) return NOTHING;
+  if (!best || share < MIN_QUOTE_SUPPORT) return NOTHING;
   request.observer?.token?.(quotes.answer);
   const notes = [
     "The model was not sure of an answer: this is a quote, the sentence nearest the question.",
@@ -134,82 +166,112 @@ function narrow(passage: ScoredPassage, shareOfText: (text: string) => number): 
   return { ...passage, start: passage.start + first.start, end: passage.start + last.end };
 }
 
+// What is shown of each passage, and whether its spans compete: prose is read whole for that.
+async function planReading(
+  request: ReadingRequest,
+  weights: ReadonlyMap<string, number>,
+): Promise<Plan> {
+  const { question, passages, index } = request;
+  const isSearched =
+    request.format.answerTokens !== undefined &&
+    !ASKS_FOR_SENTENCE.test(question) &&
+    passages[0]?.document.kind !== "code";
+  const chosen = isSearched ? passages.slice(0, NUM_READ) : toRead(request, weights);
+  const planned: PlannedPassage[] = [];
+  for (const passage of chosen) planned.push(await show(request, passage));
+  if (!isSearched) return { passages: planned };
+  const terms = { question: weights.keys(), termsOf: (text: string) => index.termsOf(text) };
+  return { passages: planned, contest: contestOf(planned, question, terms) };
+}
+
+async function show(request: ReadingRequest, passage: ScoredPassage): Promise<PlannedPassage> {
+  const { model, format, question, history } = request;
+  const prompt = await format.build(model, {
+    question,
+    history,
+    passages: [toPrompt(passage)],
+    maxTokens: Math.min(model.contextLength, model.trainedContextLength) - answerLimit(request),
+  });
+  const shown = cutTo(passage, prompt.passages[0]?.text ?? "");
+  return { ...passage, end: shown.end, shown, prompt: prompt.tokens };
+}
+
 interface OneReading {
-  readonly shown: TextPassage;
   readonly candidate?: Candidate;
   readonly stats?: RunStats;
   readonly interruption?: Error;
 }
 
+interface Weighing {
+  readonly weights: ReadonlyMap<string, number>;
+  readonly asked?: Contest<PlannedPassage>["asked"];
+  readonly contestant?: Contestant<PlannedPassage>;
+}
+
 async function readOne(
   request: ReadingRequest,
-  passage: ScoredPassage,
-  weights: ReadonlyMap<string, number>,
+  passage: PlannedPassage,
+  { weights, asked, contestant }: Weighing,
 ): Promise<OneReading> {
-  const { model, format, question, history, passages, index, sampling } = request;
-  const { observer, signal } = request;
-  const maxTokens = Math.min(sampling.maxTokens ?? MAX_ANSWER_TOKENS, MAX_ANSWER_TOKENS);
-  const prompt = await format.build(model, {
-    question,
-    history,
-    passages: [toPrompt(passage)],
-    maxTokens: Math.min(model.contextLength, model.trainedContextLength) - maxTokens,
-  });
-  const shown = cutTo(passage, prompt.passages[0]?.text ?? "");
-  const run = await runModel(model, {
-    ...sampling,
-    prompt: prompt.tokens,
-    maxTokens,
-    stop: [...format.stop, ...(sampling.stop ?? [])],
-    ...(observer && { observer }),
-    ...(signal && { signal }),
-  });
-  // A few words shown to nobody: asking again on a new device gives the whole answer.
-  if (run.interruption instanceof DeviceLostError) throw run.interruption;
-  const shared = { shown, ...(run.stats && { stats: run.stats }) };
-  const placed = placeAnswer(shown, format.parse(run.text), run);
-  if (!placed) return { ...shared, ...(run.interruption && { interruption: run.interruption }) };
-  const sentence = { ...shown, ...quoteAround(shown, placed.span) };
-  const candidate: Candidate = {
-    passage: shown,
-    ...placed,
-    relevance: passage.score / (passages[0]?.score ?? passage.score),
-    support: shareOf(weights, new Set(index.termsOf(passageText(sentence)))),
-    notes: cutNotes(run),
+  const { passages, index } = request;
+  const { shown } = passage;
+  const { run, placed } = await copyAnswer(request, passage);
+  const stats = run.stats && { stats: run.stats };
+  const candidateOf = (text: string, span: Span, facts: Partial<Candidate>): Candidate => {
+    const sentence = { ...shown, ...quoteAround(shown, span) };
+    return {
+      ...{ passage: shown, span, text },
+      relevance: passage.score / (passages[0]?.score ?? passage.score),
+      support: shareOf(weights, new Set(index.termsOf(passageText(sentence)))),
+      notes: [],
+      ...facts,
+    };
   };
-  if (run.interruption) return { ...shared, candidate, interruption: run.interruption };
+  const copied = placed && candidateOf(placed.text, placed.span, { notes: cutNotes(run) });
+  const soFar = { ...stats, ...(copied && { candidate: copied }) };
+  if (run.interruption) return { ...soFar, interruption: run.interruption };
   try {
-    const confidence = await confidenceIn(request, prompt.tokens, run.tokens);
-    return { ...shared, candidate: { ...candidate, confidence } };
+    if (asked && contestant) {
+      const found = await bestSpan(request, passage, { asked, contestant });
+      if (!found) return { ...stats };
+      const { text, span, ...facts } = found;
+      const notes = copied?.span.start === span.start ? copied.notes : [];
+      return { ...stats, candidate: candidateOf(text, span, { ...facts, notes }) };
+    }
+    if (!copied) return { ...stats };
+    const confidence = await confidenceIn(request, passage.prompt, run.tokens);
+    return { ...stats, candidate: { ...copied, confidence } };
   } catch (error) {
-    if (!isInterruption(error)) throw error;
-    return { ...shared, candidate, interruption: error };
+    if (!isInterruption(error) || !copied) throw error;
+    return { ...soFar, interruption: error };
   }
 }
 
-// Where the answer stands in its passage, and its words there; undefined where it refuses or does not.
-function placeAnswer(
-  shown: TextPassage,
-  { text, refused }: ParsedAnswer,
-  run: ModelRun,
-): { text: string; span: Span } | undefined {
-  const isBroken = run.isCut || run.interruption;
-  if (refused || (isBroken && REFUSAL.startsWith(text.toLowerCase()))) return undefined;
-  const source = shown.document.text;
-  const span = findQuote(source, text, shown);
-  if (span) {
-    // "Starbuck's" is a piece of "Starbuck's boat": the name is the answer.
-    const owner = text.replace(/(?<=\p{L})['’]s$/u, "");
-    const isOwned =
-      owner !== text && /^[ \t]*\n?[ \t]*[\p{L}\p{N}]/u.test(source.slice(span.end, span.end + 80));
-    return isOwned
-      ? { text: owner, span: { start: span.start, end: span.end - (text.length - owner.length) } }
-      : { text, span };
-  }
-  // A run that broke off may have done so within a word.
-  const whole = isBroken ? text.replace(/\s*\S*$/, "") : "";
-  const wholeSpan = findQuote(source, whole, shown);
-  return wholeSpan && { text: whole, span: wholeSpan };
+async function bestSpan(
+  request: ReadingRequest,
+  { shown, prompt }: PlannedPassage,
+  { asked, contestant }: Required<Omit<Weighing, "weights">>,
+): Promise<
+  ({ text: string; span: Span } & Pick<Candidate, "confidence" | "score" | "isRefused">) | undefined
+> {
+  const { model, format, signal } = request;
+  const { words, competition } = contestant;
+  const { spans, refusal } = await searchSpans({
+    ...{ model, format, prompt, asked, competition },
+    passage: words,
+    maxTokens: answerLimit(request),
+    ...(signal && { signal }),
+  });
+  const [best] = spans;
+  if (!best) return undefined;
+  const { start, end } = spanOffsets(words, best);
+  return {
+    text: spanText(words, best),
+    span: { start: shown.start + start, end: shown.start + end },
+    confidence: best.lnP / (best.numTokens + 1),
+    score: best.score,
+    isRefused: refusal > best.lnP,
+  };
 }
 
 // Mean ln p of the tokens of an answer, its citation included, behind its prompt.

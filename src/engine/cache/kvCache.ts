@@ -182,11 +182,11 @@ export class KvCache {
   }
 
   /**
-   * Go back to what `prompt` begins with; returns the index of its first token that must be read. Its last token is read
-   * in any case, for its logits. What was evicted does not come back: a bounded cache goes on or begins anew.
+   * Go back to what `prompt` begins with; returns the index of its first token that must be read. Its last `rows` tokens are
+   * read in any case, for their logits. What was evicted does not come back: a bounded cache goes on or begins anew.
    */
-  resume(prompt: readonly number[]): number {
-    const shared = Math.min(this.#sharedPrefix(prompt), prompt.length - 1);
+  resume(prompt: readonly number[], rows = 1): number {
+    const shared = Math.min(this.#sharedPrefix(prompt), prompt.length - rows);
     const goesOn = this.shape.plan === undefined || shared === this.#tokens.length;
     this.#truncate(goesOn ? shared : 0);
     return this.#tokens.length;

@@ -103,8 +103,9 @@ describe("answering with a model that copies spans", () => {
     );
   });
 
-  it("quotes the nearest sentence, and says so, when the model is unsure", async () => {
-    const answer = await ask(QUESTION, { model: reader(saysYear, { nll: 2 }) });
+  it("quotes the nearest sentence, and says so, when the model is unsure which one was asked for", async () => {
+    const asked = "Quote when the parliament of Atlantis was established by Queen Mara.";
+    const answer = await ask(asked, { model: reader(saysYear, { nll: 2 }) });
     assert.equal(answer.found, true);
     assert.match(answer.answer, /^“The parliament of Atlantis was established in 1999 .*”$/);
     assert.equal(answer.citations[0]?.verified, false);
@@ -113,10 +114,19 @@ describe("answering with a model that copies spans", () => {
   });
 
   it("gives a verified answer that it is less sure of, and says that, too", async () => {
-    const answer = await ask(QUESTION, { model: reader(saysYear, { nll: 0.4 }) });
+    for (const nll of [0.4, 2]) {
+      const answer = await ask(QUESTION, { model: reader(saysYear, { nll }) });
+      assert.equal(answer.answer, "1999");
+      assert.equal(answer.citations[0]?.verified, true);
+      assert.match(answer.notes?.join() ?? "", /not sure of this answer/);
+    }
+  });
+
+  it("prefers a span that stands near the question's words where the model cannot tell", async () => {
+    // The model finds no span likelier than another.
+    const answer = await ask(QUESTION, { model: reader(() => " ", { unsaid: -0.5 }) });
     assert.equal(answer.answer, "1999");
-    assert.equal(answer.citations[0]?.verified, true);
-    assert.match(answer.notes?.join() ?? "", /not sure of this answer/);
+    assert.equal(answer.citations[0]?.startLine, 4);
   });
 
   it("does not run for a question about words that stand nowhere", async () => {
@@ -161,7 +171,7 @@ describe("answering with a model that copies spans", () => {
 
   it("hands over an answer that was stopped before it was weighed", async () => {
     const model = reader(saysYear);
-    const stopped = { ...model, scoreTokens: () => Promise.reject(new StoppedError()) };
+    const stopped = { ...model, logProbabilities: () => Promise.reject(new StoppedError()) };
     const answer = await ask(QUESTION, { model: stopped });
     assert.equal(answer.partial, true);
     assert.equal(answer.answer, "1999");
@@ -178,8 +188,8 @@ describe("answering with a model that copies spans", () => {
         return model.generate(request);
       },
     };
-    const filler = "The parliament of Atlantis sits by the sea. ".repeat(3);
-    const files = { "a.md": `${filler}\n\n${FILES["history.md"]}`, "b.md": `${filler}\n` };
+    const other = "Once established, trade joined Atlantis to every other parliament by the sea.";
+    const files = { "a.md": FILES["history.md"], "b.md": `${other}\n` };
     const answer = await ask(QUESTION, { files, model: failing });
     assert.equal(answer.answer, "1999");
     assert.equal(answer.partial, true);

@@ -2,6 +2,7 @@
 
 import type { Passage } from "../../../protocol.ts";
 import type { LanguageModel } from "../../languageModel.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 
 /** The parts of a model a prompt depends on. */
 export type PromptModel = Pick<LanguageModel, "tokenizer" | "metadata">;
@@ -45,6 +46,8 @@ export interface PromptFormat {
   /** The prompt for a question. Throws UserError when not even the question fits. */
   build(model: PromptModel, request: PromptRequest): Promise<Prompt>;
   parse(answer: string): ParsedAnswer;
+  /** The tokens of an answer behind its prompt, for formats whose answers are spans of a passage and its number. */
+  readonly answerTokens?: (tokenizer: Tokenizer, answer: string) => number[];
   /** The prompt for any other task on a text (summaries); undefined: the model was not trained to follow instructions. */
   readonly instruct:
     | ((model: PromptModel, instruction: string, text: string) => Promise<readonly number[]>)

@@ -6,6 +6,9 @@ import { fitPassages } from "./fitPassages.ts";
 import { parseAnswer } from "./parseAnswer.ts";
 import type { PromptFormat } from "./promptFormat.ts";
 
+/** What the model goes on from. */
+const CUE = "Answer:";
+
 export const reader: PromptFormat = {
   id: "reader",
   stop: ["\n"],
@@ -18,12 +21,14 @@ export const reader: PromptFormat = {
       build: (chosen) =>
         tokenizer.encode(
           // No space behind the colon: it belongs to the answer's first token.
-          `${chosen.map((passage, i) => block(passage, i + 1)).join("")}Question: ${line}\nAnswer:`,
+          `${chosen.map((passage, i) => block(passage, i + 1)).join("")}Question: ${line}\n${CUE}`,
           { addSpecial: true },
         ),
     });
   },
   parse: parseAnswer,
+  answerTokens: (tokenizer, answer) =>
+    tokenizer.encode(`${CUE} ${answer}`).slice(tokenizer.encode(CUE).length),
   instruct: undefined,
 };
 

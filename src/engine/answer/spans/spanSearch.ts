@@ -1,0 +1,167 @@
+// The likeliest answer that stands in a passage: every span of a few words competes. Which spans are worth asking the model
+// about is decided by its first token and the words around it; each of those starts then costs one short pass, which weighs
+// every span that begins there.
+
+import type { LanguageModel } from "../../languageModel.ts";
+import { REFUSAL } from "../promptFormats/parseAnswer.ts";
+import type { PromptFormat } from "../promptFormats/promptFormat.ts";
+import type { Span } from "../verify.ts";
+import type { PassageWords } from "./passageWords.ts";
+import {
+  type AskedQuestion,
+  type Competition,
+  type Features,
+  type SpanLikelihood,
+  spanFeatures,
+  type WordSpan,
+} from "./spanFeatures.ts";
+import { SPAN_WEIGHTS } from "./spanWeights.ts";
+
+/** Starts that the model is asked about. */
+const NUM_STARTS = 12;
+const MAX_SPAN_WORDS = 12;
+/** Tokens of a span weighed at most. */
+const MAX_SPAN_TOKENS = 18;
+
+export interface SpanRequest {
+  readonly model: LanguageModel;
+  /** One with `answerTokens`. */
+  readonly format: PromptFormat;
+  /** Prompt over the passage alone. */
+  readonly prompt: readonly number[];
+  readonly passage: PassageWords;
+  readonly asked: AskedQuestion;
+  readonly competition: Competition;
+  /** Tokens that an answer may take. */
+  readonly maxTokens: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface ScoredSpan extends WordSpan {
+  readonly likelihood: SpanLikelihood;
+  readonly features: Features;
+  /** ln p of all of it by the model, the citation's beginning included. */
+  readonly lnP: number;
+  readonly numTokens: number;
+  /** Log-odds among the spans of all passages, up to a constant. */
+  readonly score: number;
+}
+
+export interface SpanSearch {
+  /** Best first. */
+  readonly spans: readonly ScoredSpan[];
+  /** ln p of the model's refusal. */
+  readonly refusal: number;
+  /** ln of the probability that the model gives to the first tokens of the passage's spans together. */
+  readonly mass: number;
+}
+
+/** Weigh the spans of a passage as answers. Throws StoppedError when the signal fires. */
+export async function searchSpans(request: SpanRequest): Promise<SpanSearch> {
+  const { model, prompt, passage, signal } = request;
+  const options = signal && { signal };
+  const encode = answerEncoder(request);
+  const { words } = passage;
+  const firstTokens = words.map(({ text }) => encode(text)[0] ?? -1);
+  const refusal = encode(REFUSAL);
+  const asked = [...new Set([...firstTokens, refusal[0] ?? -1])];
+  const [found = []] = await model.logProbabilities(prompt, [asked], options);
+  const first = new Map(asked.map((token, i) => [token, found[i] ?? Number.NEGATIVE_INFINITY]));
+  const lnFirst = (token: number | undefined) => first.get(token ?? -1) ?? Number.NEGATIVE_INFINITY;
+  const spans: ScoredSpan[] = [];
+  for (const start of chooseStarts(request, (word) => lnFirst(firstTokens[word]))) {
+    spans.push(...(await scoreStart(request, start, lnFirst(firstTokens[start]))));
+  }
+  const behind = refusal.slice(1).map((token) => [token]);
+  const rest = await model.logProbabilities([...prompt, ...refusal.slice(0, -1)], behind, options);
+  return {
+    spans: spans.sort((a, b) => b.score - a.score),
+    refusal: rest.flat().reduce((sum, value) => sum + value, lnFirst(refusal[0])),
+    mass: Math.log(firstTokens.reduce((sum, token) => sum + Math.exp(lnFirst(token)), 0)),
+  };
+}
+
+/** The words at which the best spans begin, as far as can be said before the model weighs their ends. */
+function chooseStarts(
+  { passage, asked, competition }: SpanRequest,
+  lnFirst: (word: number) => number,
+): readonly number[] {
+  const best = passage.words.map((_, start) => {
+    const likelihood = { first: lnFirst(start) };
+    const scores = spansFrom(passage, start).map((span) =>
+      weigh(spanFeatures(passage, span, { ...asked, competition, likelihood })),
+    );
+    return { start, score: Math.max(...scores) };
+  });
+  return best
+    .sort((a, b) => b.score - a.score)
+    .slice(0, NUM_STARTS)
+    .map(({ start }) => start);
+}
+
+/** Every span that begins at a word, weighed in one pass behind the prompt. */
+async function scoreStart(
+  request: SpanRequest,
+  start: number,
+  lnFirst: number,
+): Promise<ScoredSpan[]> {
+  const { model, prompt, passage, asked, competition, maxTokens, signal } = request;
+  const spans = spansFrom(passage, start);
+  const encode = answerEncoder(request);
+  const longest = spans.at(-1);
+  if (!longest) return [];
+  const tokens = encode(spanText(passage, longest)).slice(0, Math.min(MAX_SPAN_TOKENS, maxTokens));
+  const marked = encode(`${spanText(passage, { first: start, last: start })} [1]`);
+  const mark = marked[encode(spanText(passage, { first: start, last: start })).length] ?? -1;
+  const wanted = tokens.map((_, i) => [mark, ...tokens.slice(i + 1, i + 2)]);
+  const found = await model.logProbabilities([...prompt, ...tokens], wanted, signal && { signal });
+  return spans.flatMap((span) => {
+    const own = encode(spanText(passage, span));
+    if (own.length > tokens.length || own.some((token, i) => token !== tokens[i])) return [];
+    const between = found.slice(0, own.length - 1);
+    const likelihood = {
+      first: lnFirst,
+      rest: between.reduce((sum, [, next = 0]) => sum + next, 0),
+      end: found[own.length - 1]?.[0] ?? Number.NEGATIVE_INFINITY,
+    };
+    const features = spanFeatures(passage, span, { ...asked, competition, likelihood });
+    const lnP = likelihood.first + likelihood.rest + likelihood.end;
+    return [{ ...span, likelihood, features, lnP, numTokens: own.length, score: weigh(features) }];
+  });
+}
+
+function answerEncoder({ format, model }: SpanRequest): (text: string) => number[] {
+  const { answerTokens } = format;
+  if (!answerTokens) throw new Error(`the prompt format ${format.id} has no spans for answers`);
+  return (text) => answerTokens(model.tokenizer, text);
+}
+
+/** Where a span stands in its passage's text. */
+export function spanOffsets({ words }: PassageWords, { first, last }: WordSpan): Span {
+  const [start, end] = [words[first]?.start, words[last]?.end];
+  if (start === undefined || end === undefined) throw new Error("a span has words of a passage");
+  return { start, end };
+}
+
+/** The text of a span on one line, as the model was taught to write it. */
+export function spanText(passage: PassageWords, span: WordSpan): string {
+  const { start, end } = spanOffsets(passage, span);
+  return passage.text.slice(start, end).replace(/\s+/g, " ");
+}
+
+/** Spans of a passage that begin at a word: they end within its sentence. */
+export function spansFrom({ words }: PassageWords, first: number): WordSpan[] {
+  const spans: WordSpan[] = [];
+  for (let last = first; last < first + MAX_SPAN_WORDS; last++) {
+    if (words[last]?.sentence !== words[first]?.sentence) break;
+    spans.push({ first, last });
+  }
+  return spans;
+}
+
+function weigh(features: Features): number {
+  return Object.entries(features).reduce(
+    (sum, [name, value]) => sum + (SPAN_WEIGHTS[name] ?? 0) * value,
+    0,
+  );
+}

@@ -1,0 +1,95 @@
+// Spans weighed as answers, with a scripted model of one token a character.
+
+import assert from "node:assert/strict";
+import { reader } from "../../../../src/engine/answer/promptFormats/reader.ts";
+import { contestOf } from "../../../../src/engine/answer/spans/contest.ts";
+import {
+  searchSpans,
+  spanOffsets,
+  spansFrom,
+  spanText,
+} from "../../../../src/engine/answer/spans/spanSearch.ts";
+import { Terms, wordsOf } from "../../../../src/engine/answer/terms.ts";
+import { createDocument } from "../../../../src/engine/documents/document.ts";
+import { plainText } from "../../../../src/engine/documents/plainText.ts";
+import { characterTokenizer, type Script, scriptedModel } from "../../../support/scriptedModel.ts";
+
+const TEXT =
+  "The harbour was closed in 1931. The parliament of Atlantis was established in 1999 by Queen\nMara, who liked kelp.";
+const terms = new Terms();
+
+function contest(question: string, text = TEXT) {
+  const format = { id: "text", kind: "prose" } as const;
+  const document = createDocument({ path: "a", label: "a" }, format, plainText.readText(text));
+  const passage = { document, start: 0, end: text.length, score: 1 };
+  const { asked, contestants } = contestOf([passage], question, {
+    question: terms.ofQuestion(question),
+    termsOf: (words) => wordsOf(words).flatMap((word) => [...terms.of(word)]),
+  });
+  const [own] = contestants;
+  assert.ok(own);
+  return { asked, ...own };
+}
+
+async function search(question: string, script: Partial<Script>, maxTokens = 100) {
+  const { asked, words, competition } = contest(question);
+  const found = await searchSpans({
+    model: scriptedModel({ reply: () => "", ...script }),
+    format: reader,
+    prompt: characterTokenizer.encode("[1] a:1-2\n…\n\nQuestion: …\nAnswer:"),
+    passage: words,
+    ...{ asked, competition, maxTokens },
+  });
+  return { ...found, words, texts: found.spans.map((span) => spanText(words, span)) };
+}
+
+const says = (reply: string) => ({ reply: () => reply });
+
+describe("span search", () => {
+  it("finds what the model would say, across line breaks, with its ln p and where it stands", async () => {
+    const { spans, texts, words } = await search("What was closed?", says(" Queen Mara [1]"));
+    assert.equal(texts[0], "Queen Mara");
+    const [best] = spans;
+    assert.ok(best);
+    const { start, end } = spanOffsets(words, best);
+    assert.equal(TEXT.slice(start, end), "Queen\nMara");
+    // Ten letters with a space in front and one behind, each 0.01.
+    assert.equal(best.numTokens, 11);
+    assert.ok(Math.abs(best.lnP + 0.12) < 1e-6, `${best.lnP}`);
+  });
+
+  it("chooses by what surrounds a span where the model knows no better", async () => {
+    const undecided = { unsaid: -0.2 };
+    const year = await search("When was the parliament established?", undecided);
+    assert.equal(year.texts[0], "1999");
+    const person = await search("Who established the parliament?", undecided);
+    assert.match(person.texts[0] ?? "", /Mara/);
+  });
+
+  it("knows how likely the model holds a refusal", async () => {
+    const refused = await search("When did it rain?", says(" not in the text"));
+    assert.ok(refused.refusal > -1);
+    assert.ok((refused.spans[0]?.lnP ?? 0) < -20);
+    const answered = await search("When did it rain?", says(" 1931 [1]"));
+    assert.ok(answered.refusal < -20);
+  });
+
+  it("gives no span of more tokens than an answer may have, and none beyond a sentence", async () => {
+    const { texts } = await search("Who established it?", says(" Queen Mara [1]"), 6);
+    assert.ok(
+      texts.every((text) => text.length < 6),
+      texts.join(),
+    );
+    const { words } = contest("Who?");
+    const spans = spansFrom(words, 4).map((span) => spanText(words, span));
+    assert.deepEqual(spans, ["in", "in 1931"].slice(0, spans.length));
+  });
+
+  it("finds nothing in a passage without words", async () => {
+    const { asked, competition, words } = contest("Who?", "—");
+    const model = scriptedModel({ reply: () => "" });
+    const prompt = characterTokenizer.encode("Answer:");
+    const request = { model, format: reader, prompt, asked, competition, maxTokens: 9 };
+    assert.deepEqual((await searchSpans({ ...request, passage: words })).spans, []);
+  });
+});
