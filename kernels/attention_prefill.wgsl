@@ -2,9 +2,11 @@
 // maximum, sum and output. One invocation holds one query row; a workgroup's rows are the tokens and heads of one GQA
 // group, so that every key loaded serves all of them. No matrix of queries by keys exists anywhere.
 //   qkv [tokens, QKV_SIZE]   keys, values [NUM_KV_HEADS, capacity, HEAD_DIM]   output [tokens, NUM_HEADS * HEAD_DIM]
-//   grid: tokens * GROUP_SIZE / ROWS, NUM_KV_HEADS
+// Which tiles a workgroup sees is the part's to say: all of them, or those of listed blocks (block-sparse FlashAttention).
+//   grid: (rows_in_front + tokens * GROUP_SIZE) / ROWS, NUM_KV_HEADS
 #include "common/step.wgsl"
 #include <bound>
+#include <blocks>
 #include <row_lse>
 #include <key_cache> as key
 #include <value_cache> as value
@@ -38,7 +40,8 @@ fn main(
   let first_row = (num_workgroups.x - 1u - workgroup.x) * ROWS;
   let kv_head = workgroup.y;
   let num_rows = step.num_tokens * GROUP_SIZE;
-  let row = min(first_row + local_index, num_rows - 1u);
+  let front = rows_in_front();
+  let row = clamp(first_row + local_index, front, front + num_rows - 1u) - front;
   let token = row / GROUP_SIZE;
   let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
   let query_slot = step.first_slot + token;
@@ -52,8 +55,8 @@ fn main(
   var row_max = LOWEST;
   var row_sum = 0.0;
 
-  let first_token = first_row / GROUP_SIZE;
-  let last_token = min((first_row + ROWS - 1u) / GROUP_SIZE, step.num_tokens - 1u);
+  let first_token = (max(first_row, front) - front) / GROUP_SIZE;
+  let last_token = min((first_row + ROWS - 1u - front) / GROUP_SIZE, step.num_tokens - 1u);
   let end = step.first_slot + last_token + 1u;
   var start = 0u;
   if (WINDOW > 0u) {
@@ -61,7 +64,9 @@ fn main(
     start = select(0u, (start - WINDOW) / TILE * TILE, start > WINDOW);
   }
 
-  for (var tile = start; tile < end; tile += TILE) {
+  let tiles = tiles_of(kv_head, first_row, Span(start, end, TILE));
+  for (var n = 0u; n < tiles.count; n++) {
+    let tile = tile_start(tiles, n);
     workgroupBarrier();
     for (var i = local_index; i < TILE * VECTORS; i += ROWS) {
       // Slots behind the end hold what an earlier pass left there; they are masked below.
@@ -111,7 +116,7 @@ fn main(
     }
   }
 
-  if (first_row + local_index < num_rows) {
+  if (first_row + local_index == front + row) {
     let target_row = token * NUM_HEADS + head;
     for (var i = 0u; i < bound(VECTORS); i++) {
       output[target_row * VECTORS + i] = result[i] / row_sum;

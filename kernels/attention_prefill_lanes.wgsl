@@ -1,8 +1,9 @@
 // As attention_prefill.wgsl, on processors whose subgroups are the lanes of a CPU's vector unit, where barriers are switches
 // of context and every load is a gather: 8 keys are loaded by the 8 lanes, one each, and broadcast from registers.
-//   grid: tokens * GROUP_SIZE / ROWS, NUM_KV_HEADS
+//   grid: (rows_in_front + tokens * GROUP_SIZE) / ROWS, NUM_KV_HEADS
 enable subgroups;
 #include "common/step.wgsl"
+#include <blocks>
 #include <row_lse>
 #include <key_cache> as key
 #include <value_cache> as value
@@ -34,7 +35,8 @@ fn main(
   let first_row = (num_workgroups.x - 1u - workgroup.x) * ROWS;
   let kv_head = workgroup.y;
   let num_rows = step.num_tokens * GROUP_SIZE;
-  let row = min(first_row + local_index, num_rows - 1u);
+  let front = rows_in_front();
+  let row = clamp(first_row + local_index, front, front + num_rows - 1u) - front;
   let token = row / GROUP_SIZE;
   let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
   let query_slot = step.first_slot + token;
@@ -48,8 +50,8 @@ fn main(
   var row_max = LOWEST;
   var row_sum = 0.0;
 
-  let first_token = first_row / GROUP_SIZE;
-  let last_token = min((first_row + ROWS - 1u) / GROUP_SIZE, step.num_tokens - 1u);
+  let first_token = (max(first_row, front) - front) / GROUP_SIZE;
+  let last_token = min((first_row + ROWS - 1u - front) / GROUP_SIZE, step.num_tokens - 1u);
   let end = step.first_slot + last_token + 1u;
   var start = 0u;
   if (WINDOW > 0u) {
@@ -57,7 +59,9 @@ fn main(
     start = select(0u, (start - WINDOW) / LANES * LANES, start > WINDOW);
   }
 
-  for (var first = start; first < end; first += LANES) {
+  let tiles = tiles_of(kv_head, first_row, Span(start, end, LANES));
+  for (var n = 0u; n < tiles.count; n++) {
+    let first = tile_start(tiles, n);
     let cache_row = kv_head * capacity.slots + min(first + lane, end - 1u);
     var near = vec4(0.0);
     var far = vec4(0.0);
@@ -101,7 +105,7 @@ fn main(
     }
   }
 
-  if (first_row + local_index < num_rows) {
+  if (first_row + local_index == front + row) {
     let target_row = token * NUM_HEADS + head;
     for (var i = 0u; i < VECTORS; i++) {
       output[target_row * VECTORS + i] = result[i] / row_sum;

@@ -47,6 +47,8 @@ export interface ModelSettings {
   readonly ropeFactor?: number;
   readonly positionScheme?: string;
   readonly prefillSparsity?: string;
+  /** Of the blocks in sight, or of the attention a selector foretells: above 0, at most 1, which is dense. */
+  readonly prefillThreshold?: number;
   /** Substring of the adapter's name to use. */
   readonly adapter?: string;
 }
@@ -120,6 +122,18 @@ export interface RunStats {
   readonly timeToFirstTokenMs: number;
   readonly gpuBytes: Readonly<Record<string, number>>;
   readonly cache: CacheStats;
+  /** Absent where prefill was dense. */
+  readonly prefill?: PrefillStats;
+}
+
+/** How sparse the attention of a prefill was. */
+export interface PrefillStats {
+  readonly sparsity: string;
+  readonly threshold: number;
+  /** What the threshold is a part of: the blocks in sight, or the attention that scores foretell. */
+  readonly thresholdOf: "blocks" | "mass";
+  /** Fraction of the blocks in sight that was attended, mean over layers and KV heads; absent where nothing was read. */
+  readonly blocksAttended?: number;
 }
 
 export interface CacheStats {

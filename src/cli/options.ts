@@ -105,7 +105,15 @@ export const modelOptions = {
     value: "ID",
     ids: settingChoices.prefillSparsity,
     group: model,
-    description: "Which blocks of attention prefill computes.",
+    description: "Which blocks of attention prefill computes. Default: dense, all of them.",
+  },
+  "prefill-threshold": {
+    type: "number",
+    value: "T",
+    max: 1,
+    group: model,
+    description:
+      "Part of the blocks, or of the attention foretold, that sparse prefill attends to; 1 is dense. Default: by the method.",
   },
   adapter: {
     type: "string",

@@ -62,10 +62,10 @@ export class GpuLanguageModel implements LanguageModel {
         await readLogits(parts, this.#prefill, { tokens, first, onLogits, ...options });
       },
       measure: async (tokens, work) => {
-        const clock = new Clock();
+        const clock = this.#clock();
         await work();
         clock.prefilled();
-        return this.#stats(clock, { prompt: tokens, read: tokens, generated: 0 });
+        return await this.#stats(clock, { prompt: tokens, read: tokens, generated: 0 });
       },
     });
   }
@@ -96,7 +96,7 @@ export class GpuLanguageModel implements LanguageModel {
       );
     }
     const end = prompt.length + Math.min(request.maxTokens ?? room, room);
-    const clock = new Clock();
+    const clock = this.#clock();
     let generated = 0;
     let read = 0;
     if (end > prompt.length) {
@@ -124,7 +124,7 @@ export class GpuLanguageModel implements LanguageModel {
       }
     }
     throwIfStopped(signal);
-    return this.#stats(clock, { prompt: prompt.length, read, generated });
+    return await this.#stats(clock, { prompt: prompt.length, read, generated });
   }
 
   async scoreTokens(
@@ -132,6 +132,7 @@ export class GpuLanguageModel implements LanguageModel {
     options: { onPrefill?: (done: number, total: number) => void; signal?: AbortSignal } = {},
   ): Promise<Float32Array> {
     this.#checkTokens(tokens);
+    this.#parts.decoder.sparsePrefill?.begin();
     return scoreTokens(this.#parts, this.#prefill, { tokens, ...options });
   }
 
@@ -247,8 +248,18 @@ export class GpuLanguageModel implements LanguageModel {
   }
 
   /** `read`: tokens of the prompt that the cache did not hold. */
-  #stats(clock: Clock, tokens: { prompt: number; read: number; generated: number }): RunStats {
-    const { gpu, cache } = this.#parts;
+  /** What a run is measured with. */
+  #clock(): Clock {
+    this.#parts.decoder.sparsePrefill?.begin();
+    return new Clock();
+  }
+
+  async #stats(
+    clock: Clock,
+    tokens: { prompt: number; read: number; generated: number },
+  ): Promise<RunStats> {
+    const { gpu, cache, decoder } = this.#parts;
+    const prefill = await decoder.sparsePrefill?.stats();
     const { prefillMs, decodeMs, firstTokenMs } = clock.times();
     return {
       model: this.name,
@@ -264,6 +275,7 @@ export class GpuLanguageModel implements LanguageModel {
       timeToFirstTokenMs: firstTokenMs,
       gpuBytes: gpu.buffers.bytes(),
       cache: cache.stats(),
+      ...(prefill && { prefill }),
     };
   }
 }

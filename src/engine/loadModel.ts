@@ -18,6 +18,7 @@ import { type ModelWeights, openModel } from "./model/loadWeights.ts";
 import { availableMemory, estimateMemory, requireMemory } from "./model/memoryEstimate.ts";
 import { ropeScalingOf } from "./model/rope/index.ts";
 import type { RopeFrequencies } from "./model/rope/scaling.ts";
+import { planSparsity } from "./model/sparsity/sparsityPlan.ts";
 import { ProgressMeter } from "./progress.ts";
 import { createTokenizer } from "./tokenizer/createTokenizer.ts";
 
@@ -55,6 +56,7 @@ async function build(
   checkShape(config);
   const chunkLength = settings.chunkLength ?? defaultChunkLength(gpu);
   const plan = planCache(settings, config, chunkLength);
+  const sparsity = planSparsity(settings, plan);
   const { contextLength, maxSlots, ropes } = planPositions(config, settings, plan);
   const cacheShape = {
     numLayers: config.numLayers,
@@ -78,7 +80,11 @@ async function build(
     signal,
   });
   const cache = new KvCache(gpu, cacheShape);
-  const decoder = await createDecoder(gpu, { config, weights, cache }, { chunkLength, ropes });
+  const decoder = await createDecoder(
+    gpu,
+    { config, weights, cache },
+    { chunkLength, ropes, sparsity },
+  );
   const name = metadata.get("general.name");
   const model = new GpuLanguageModel({
     gpu,
@@ -88,8 +94,12 @@ async function build(
     tokenizer,
     metadata,
     contextLength,
-    cacheIdentity: cacheIdentity(cacheShape, { chunkLength, ropes }),
-    sharesBlocks: plan === undefined && !dependsOnLength(config, settings),
+    cacheIdentity: {
+      ...cacheIdentity(cacheShape, { chunkLength, ropes }),
+      ...(sparsity && { prefillSparsity: sparsity.id, prefillThreshold: sparsity.threshold }),
+    },
+    // What a pass of sparse prefill attends to depends on the tokens behind a prefix as well.
+    sharesBlocks: !plan && !sparsity && !dependsOnLength(config, settings),
     dispose() {
       decoder.dispose();
       cache.dispose();

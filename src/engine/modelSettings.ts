@@ -6,6 +6,7 @@ import { positionSchemes } from "./cache/positionSchemes.ts";
 import { cacheTypes } from "./cache/types.ts";
 import { UserError } from "./errors.ts";
 import { ropeScalings } from "./model/rope/index.ts";
+import { prefillSparsityIds } from "./model/sparsity/index.ts";
 
 /** What each setting may be: any value, or an id of a registry; `undefined` where the feature does not exist. */
 export const settingChoices = {
@@ -25,7 +26,8 @@ export const settingChoices = {
   ropeScaling: ["auto", ...Object.keys(ropeScalings)],
   ropeFactor: "any",
   positionScheme: Object.keys(positionSchemes),
-  prefillSparsity: ["dense"],
+  prefillSparsity: prefillSparsityIds,
+  prefillThreshold: "any",
 } as const satisfies Record<keyof ModelSettings, "any" | readonly string[] | undefined>;
 
 /**

@@ -51,7 +51,7 @@ export class Prefill {
       const interval = eviction?.plan.interval ?? Number.POSITIVE_INFINITY;
       const sinceEviction = (start - first) % interval;
       const untilEviction = Math.min(interval - sinceEviction, tokens.length - start);
-      chunk = Math.min(this.#chunkLength(), untilEviction);
+      chunk = Math.min(this.#chunkLength(start), untilEviction);
       const { length } = cache;
       const left = untilEviction - chunk;
       const sample = eviction?.sample(chunk, { since: sinceEviction, left, length });
@@ -88,8 +88,12 @@ export class Prefill {
     cache.evicted(eviction.plan.budget);
   }
 
-  #chunkLength(): number {
-    const { chunkLength } = this.#model.decoder.activations;
+  /** Tokens of the pass that begins with token `start`. */
+  #chunkLength(start: number): number {
+    const { activations, sparsePrefill } = this.#model.decoder;
+    const { chunkLength } = activations;
+    // What a pass attends to depends on where it begins and ends: that must not depend on the speed.
+    if (sparsePrefill !== undefined) return chunkLength - (start % chunkLength);
     const units = this.#pacer.unitsPerList(CAUTIOUS_TOKENS);
     const rounded = Math.max(CHUNK_STEP, Math.floor(units / CHUNK_STEP) * CHUNK_STEP);
     return Math.min(chunkLength, rounded);

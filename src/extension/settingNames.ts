@@ -20,5 +20,6 @@ export const modelSettingNames = Object.keys({
   ropeFactor: true,
   positionScheme: true,
   prefillSparsity: true,
+  prefillThreshold: true,
   adapter: true,
 } satisfies Record<keyof ModelSettings, true>);

@@ -7,7 +7,7 @@ import type { CachePolicy } from "../../src/engine/cache/policies/policy.ts";
 import { type CacheTypeId, cacheTypes } from "../../src/engine/cache/types.ts";
 import type { Capabilities } from "../../src/engine/gpu/capabilities.ts";
 import type { KernelSource } from "../../src/engine/gpu/linkKernel.ts";
-import { attentionSources } from "../../src/engine/model/operations/attention.ts";
+import { attentionSources, prefillSource } from "../../src/engine/model/operations/attention.ts";
 import { embedSource } from "../../src/engine/model/operations/embed.ts";
 import { linearSources } from "../../src/engine/model/operations/linearKernels.ts";
 import { nllSource } from "../../src/engine/model/operations/nll.ts";
@@ -15,6 +15,8 @@ import { rmsNormSource } from "../../src/engine/model/operations/rmsNorm.ts";
 import { ropeSource } from "../../src/engine/model/operations/rope.ts";
 import { rotateKeysSource } from "../../src/engine/model/operations/rotateKeys.ts";
 import { sampleSource } from "../../src/engine/model/operations/sampler.ts";
+import { prefillSelectors } from "../../src/engine/model/sparsity/index.ts";
+import { selectorKernels } from "../../src/engine/model/sparsity/sparsePrefill.ts";
 import { type WeightFormatId, weightFormats } from "../../src/engine/model/weightFormats/index.ts";
 
 /** The variants that an adapter of these capabilities may be given. */
@@ -75,6 +77,29 @@ const attentions: KernelVariants = (capabilities) =>
             ),
           ),
         ),
+      ),
+    ),
+  );
+
+/** Attention to listed blocks, and every selector of them. */
+const sparsePrefills: KernelVariants = (capabilities) =>
+  headDims.flatMap((headDim) =>
+    fittingTypes(headDim).flatMap((type) =>
+      [1, 3, 8].flatMap((groupSize) =>
+        attentionAdapters(capabilities).flatMap((adapter) => {
+          const heads = { numHeads: 2 * groupSize, numKvHeads: 2, headDim };
+          const shape = { ...heads, scale: 1, window: 0, keyType: type, valueType: type };
+          return [
+            prefillSource(adapter, shape, "listed"),
+            ...Object.values(prefillSelectors).flatMap((selector) =>
+              [0.5, 1].flatMap((threshold) =>
+                selectorKernels(adapter, { selector, threshold }, shape).map(
+                  ({ source }) => source,
+                ),
+              ),
+            ),
+          ];
+        }),
       ),
     ),
   );
@@ -153,5 +178,6 @@ export const kernelVariants: readonly KernelVariants[] = [
   rmsNorms,
   ropes,
   attentions,
+  sparsePrefills,
   evictions,
 ];

@@ -11,6 +11,7 @@ import { PROMPT_FORMATS } from "../../src/engine/answer/promptFormats/index.ts";
 import { cacheTypes } from "../../src/engine/cache/types.ts";
 import { documentFormats } from "../../src/engine/documents/index.ts";
 import { architectures } from "../../src/engine/model/architectures/index.ts";
+import { DENSE, prefillSelectors } from "../../src/engine/model/sparsity/index.ts";
 import { weightFormats } from "../../src/engine/model/weightFormats/index.ts";
 import { PRE_TOKENIZERS } from "../../src/engine/tokenizer/preTokenizers.ts";
 import { repositoryRoot } from "./testData.ts";
@@ -48,6 +49,18 @@ const tables: Readonly<Record<string, () => string>> = {
         name,
         names(extensions.filter((ending) => ending !== "")),
       ]),
+    ),
+  sparsities: () =>
+    table(
+      ["`--prefill-sparsity`", "attends to", "threshold by default"],
+      [
+        [code(DENSE), "all blocks", "none"],
+        ...Object.entries(prefillSelectors).map(([id, { description, of, threshold }]) => [
+          code(id),
+          description,
+          `${threshold} of the ${of === "mass" ? "attention foretold" : "blocks in sight"}`,
+        ]),
+      ],
     ),
   settings: () =>
     table(

@@ -16,6 +16,7 @@ import {
 import type { DecoderWeights, LayerWeights } from "./decoderWeights.ts";
 import type { AttentionBuffers } from "./operations/attention.ts";
 import type { Sampler } from "./operations/sampler.ts";
+import type { SparsePrefill } from "./sparsity/sparsePrefill.ts";
 import { createStepBuffer, writeStep } from "./step.ts";
 
 /** What tells one pass from another when its commands are built. */
@@ -40,6 +41,8 @@ export class Decoder {
   readonly outputStep: GPUBuffer;
   /** Keeps a bounded cache within its budget. */
   readonly eviction: Eviction | undefined;
+  /** Chooses the blocks that prefill attends to. */
+  readonly sparsePrefill: SparsePrefill | undefined;
   /** The slots an eviction leaves. */
   readonly #keptStep: GPUBuffer;
   readonly #gpu: Gpu;
@@ -62,6 +65,7 @@ export class Decoder {
     this.outputStep = createStepBuffer(gpu);
     this.#keptStep = createStepBuffer(gpu);
     this.eviction = operations.eviction;
+    this.sparsePrefill = operations.sparsePrefill;
     this.#partial = this.#allocatePartial();
   }
 
@@ -72,6 +76,7 @@ export class Decoder {
     this.#releasePartial();
     this.#partial = this.#allocatePartial();
     this.eviction?.reserve(this.#cache.capacity);
+    this.sparsePrefill?.reserve(this.#cache.capacity);
     await this.#gpu.kernels.forgetBindings();
   }
 
@@ -154,6 +159,7 @@ export class Decoder {
     this.#releasePartial();
     this.sampler.dispose();
     this.eviction?.dispose();
+    this.sparsePrefill?.dispose();
     const frequencies = this.#operations.layers.map((layer) => layer.frequencies);
     const steps = [this.chunkStep, this.decodeStep, this.outputStep, this.#keptStep];
     for (const buffer of [...frequencies, ...steps]) this.#gpu.buffers.release(buffer);
@@ -207,6 +213,8 @@ export class Decoder {
     attention.encodeStore(commands, { ...buffers, cache: stored }, tokens);
     rotateKeys?.(commands, { cache, frequencies, step }, tokens);
     if (tokens === 1) attention.encodeDecode(commands, buffers, cacheLength);
+    else if (this.sparsePrefill !== undefined && attention.shape.window === 0)
+      this.sparsePrefill.encode(commands, layer, buffers, { tokens, cacheLength });
     else attention.encodePrefill(commands, buffers, tokens);
     if (sample !== undefined)
       this.eviction?.encodeRecord(commands, { qkv, cache, step }, cacheLength);

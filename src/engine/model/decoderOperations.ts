@@ -13,6 +13,8 @@ import { createRope, packFrequencies, type Rope } from "./operations/rope.ts";
 import { createRotateKeys, type RotateKeys } from "./operations/rotateKeys.ts";
 import { createSampler, type Sampler } from "./operations/sampler.ts";
 import type { RopeFrequencies } from "./rope/scaling.ts";
+import { createSparsePrefill, type SparsePrefill } from "./sparsity/sparsePrefill.ts";
+import type { SparsityPlan } from "./sparsity/sparsityPlan.ts";
 
 /** A model whose weights are on the GPU, and its cache. */
 export interface DecoderModel {
@@ -25,6 +27,8 @@ export interface DecoderOptions {
   readonly chunkLength: number;
   /** Of each layer. */
   readonly ropes: readonly RopeFrequencies[];
+  /** Absent: prefill attends to every block. */
+  readonly sparsity?: SparsityPlan | undefined;
 }
 
 export interface LayerOperations {
@@ -44,13 +48,15 @@ export interface DecoderOperations {
   readonly sampler: Sampler;
   /** Where the cache is bounded. */
   readonly eviction?: Eviction | undefined;
+  /** Where prefill attends to chosen blocks, in layers without a sliding window. */
+  readonly sparsePrefill?: SparsePrefill | undefined;
 }
 
 /** Compile the operations of a model whose weights are on the GPU. */
 export async function createOperations(
   gpu: Gpu,
   { config, weights, cache }: DecoderModel,
-  { chunkLength, ropes }: DecoderOptions,
+  { chunkLength, ropes, sparsity }: DecoderOptions,
 ): Promise<DecoderOperations> {
   const { hiddenSize: size, rmsNormEpsilon: epsilon, vocabSize } = config;
   const { plan, typeK: keyType, typeV: valueType } = cache.shape;
@@ -96,5 +102,12 @@ export async function createOperations(
     nll: await createNll(gpu, vocabSize),
     sampler: await createSampler(gpu, vocabSize),
     eviction: plan && (await createEviction(gpu, plan, { shape: attentionShape, chunkLength })),
+    sparsePrefill:
+      sparsity &&
+      (await createSparsePrefill(gpu, sparsity, {
+        shape: attentionShape,
+        numLayers: config.numLayers,
+        chunkLength,
+      })),
   };
 }

@@ -138,49 +138,27 @@ export function attentionSources(
   capabilities: Capabilities,
   shape: AttentionShape,
 ): KernelSource[] {
-  const { numHeads, numKvHeads, headDim, window } = shape;
-  const heads = { NUM_HEADS: numHeads, NUM_KV_HEADS: numKvHeads, HEAD_DIM: headDim };
-  const query = {
-    ...heads,
-    QKV_SIZE: qkvSize(shape),
-    SCALE: float(shape.scale),
-    WINDOW: window,
-  };
-  const cache = {
-    key_cache: cacheTypes[shape.keyType].part,
-    value_cache: cacheTypes[shape.valueType].part,
-  };
+  const { headDim, window } = shape;
+  const heads = headConstants(shape);
+  const cache = cacheParts(shape);
   const split = splitOf(capabilities, shape);
-  const decode = { ...query, SPLIT: split };
   const lse = rowLse(shape);
-  const kernels = runsLanes(capabilities)
-    ? [
-        {
-          file: "attention_prefill_lanes.wgsl",
-          parts: { ...cache, ...lse.part },
-          constants: { ...query, ROWS, ...lse.binding(6) },
-        },
-        { file: "attention_decode_lanes.wgsl", parts: cache, constants: decode },
-      ]
-    : [
-        {
-          file: "attention_prefill.wgsl",
-          parts: { ...cache, ...boundPart(capabilities), ...lse.part },
-          constants: { ...query, ROWS, TILE: tileOf(headDim), ...lse.binding(6) },
-        },
-        {
-          file: "attention_decode.wgsl",
-          parts: { ...cache, ...boundPart(capabilities), ...reducePart(capabilities) },
-          constants: { ...decode, WORKGROUP_SIZE: decodeSizeOf(headDim) },
-        },
-      ];
+  const constants = { ...queryConstants(shape), SPLIT: split };
+  const decode = runsLanes(capabilities)
+    ? { file: "attention_decode_lanes.wgsl", parts: cache, constants }
+    : {
+        file: "attention_decode.wgsl",
+        parts: { ...cache, ...boundPart(capabilities), ...reducePart(capabilities) },
+        constants: { ...constants, WORKGROUP_SIZE: decodeSizeOf(headDim) },
+      };
   return [
     {
       file: "cache_store.wgsl",
       parts: cache,
       constants: { ...heads, QKV_SIZE: qkvSize(shape), WORKGROUP_SIZE: STORE_WORKGROUP },
     },
-    ...kernels,
+    prefillSource(capabilities, shape, "all"),
+    decode,
     {
       file: "attention_decode_merge.wgsl",
       parts: lse.part,
@@ -206,6 +184,48 @@ function rowLse({ emitsLse = false }: AttentionShape): {
   };
 }
 
+/** Attention of many queries, to all blocks of slots or to those that are listed (see `sparsity/`). */
+export function prefillSource(
+  capabilities: Capabilities,
+  shape: AttentionShape,
+  blocks: "all" | "listed",
+): KernelSource {
+  const lse = rowLse(shape);
+  const parts = { ...cacheParts(shape), ...lse.part, blocks: `common/blocks_${blocks}.wgsl` };
+  const constants = {
+    ...queryConstants(shape),
+    ROWS,
+    ...(blocks === "listed" && { BLOCK: ROWS }),
+    ...lse.binding(blocks === "listed" ? 7 : 6),
+  };
+  if (runsLanes(capabilities)) return { file: "attention_prefill_lanes.wgsl", parts, constants };
+  const tile = tileOf(shape.headDim);
+  return {
+    file: "attention_prefill.wgsl",
+    parts: { ...parts, ...boundPart(capabilities) },
+    // Whole tiles make up a block.
+    constants: { ...constants, TILE: blocks === "all" ? tile : 2 ** Math.floor(Math.log2(tile)) },
+  };
+}
+
+function headConstants({ numHeads, numKvHeads, headDim }: HeadShape) {
+  return { NUM_HEADS: numHeads, NUM_KV_HEADS: numKvHeads, HEAD_DIM: headDim };
+}
+
+function queryConstants(shape: AttentionShape) {
+  return {
+    ...headConstants(shape),
+    QKV_SIZE: qkvSize(shape),
+    SCALE: float(shape.scale),
+    WINDOW: shape.window,
+  };
+}
+
+function cacheParts({ keyType, valueType }: AttentionShape) {
+  return { key_cache: cacheTypes[keyType].part, value_cache: cacheTypes[valueType].part };
+}
+
+/** Query rows of a prefilling workgroup; `BLOCK` of sparse prefill is as long, so that none straddles two blocks. */
 const ROWS = 64;
 // The smallest workgroup memory WebGPU promises, which leaves room for several workgroups on larger devices.
 const WORKGROUP_BYTES = 16384;

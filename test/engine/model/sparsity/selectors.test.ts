@@ -1,0 +1,165 @@
+// Every selector of sparse prefill against the reference: the scores, the choice, the attention; and equal to dense
+// attention, bit by bit, when all blocks are chosen.
+
+import assert from "node:assert/strict";
+import type { CacheTypeId } from "../../../../src/engine/cache/types.ts";
+import { withoutOptionalFeatures } from "../../../../src/engine/gpu/capabilities.ts";
+import { CommandList } from "../../../../src/engine/gpu/commandList.ts";
+import type { Gpu } from "../../../../src/engine/gpu/device.ts";
+import { qkvSize } from "../../../../src/engine/model/operations/rope.ts";
+import {
+  type PrefillSelectorId,
+  prefillSelectors,
+} from "../../../../src/engine/model/sparsity/index.ts";
+import { createSparsePrefill } from "../../../../src/engine/model/sparsity/sparsePrefill.ts";
+import { at } from "../../../reference/operations.ts";
+import {
+  BLOCK,
+  blockScores,
+  chooseBlocks,
+  queryBlocks,
+  sparseAttention,
+} from "../../../reference/prefillSparsity.ts";
+import { type AttentionCase, setUpAttention } from "../../../support/attentionCase.ts";
+import { assertClose } from "../../../support/close.ts";
+import { readFloats, run, useGpu } from "../../../support/gpu.ts";
+import { randomFloats } from "../../../support/random.ts";
+
+interface Case {
+  readonly headDim: number;
+  readonly groupSize: number;
+  /** Tokens in the cache before the pass, and in the pass. */
+  readonly before: number;
+  readonly tokens: number;
+  readonly threshold: number;
+  readonly type?: CacheTypeId;
+}
+
+const NUM_KV_HEADS = 2;
+const NUM_LAYERS = 2;
+const LAYER = 1;
+
+// Within one block, at its edges, over many; passes that begin and end inside blocks.
+const cases: Case[] = [
+  { headDim: 8, groupSize: 1, before: 0, tokens: 2, threshold: 0.5 },
+  { headDim: 8, groupSize: 1, before: 704, tokens: 128, threshold: 0.25 },
+  { headDim: 8, groupSize: 4, before: 500, tokens: 77, threshold: 0.4 },
+  { headDim: 8, groupSize: 8, before: 63, tokens: 130, threshold: 0.6 },
+  { headDim: 96, groupSize: 3, before: 299, tokens: 21, threshold: 0.5 },
+  { headDim: 64, groupSize: 2, before: 310, tokens: 150, threshold: 0.34, type: "f16" },
+  { headDim: 32, groupSize: 1, before: 257, tokens: 64, threshold: 0.5, type: "q8_0" },
+];
+
+describe("sparse prefill", function () {
+  // A software adapter compiles each of these shapes for seconds.
+  this.timeout(180_000);
+  suite(useGpu(), cases);
+});
+describe("sparse prefill, without f16 and subgroups", function () {
+  this.timeout(180_000);
+  suite(useGpu({ restrict: withoutOptionalFeatures }), cases.slice(1, 3));
+});
+
+function suite(gpu: () => Gpu, tests: readonly Case[]): void {
+  // Registry keys are ids.
+  for (const id of Object.keys(prefillSelectors) as PrefillSelectorId[]) {
+    for (const test of tests) {
+      it(`${id} chooses and attends as the reference: ${describeCase(test)}`, async () => {
+        const set = await setUp(gpu(), test);
+        const { threshold } = test;
+        const { scores, lists, output, stats } = await prefill(gpu(), set, { id, threshold });
+        const expected = blockScores(id, set.input);
+        for (const [kvHead, rows] of expected.entries())
+          for (const [i, row] of rows.entries())
+            assertClose((scores[kvHead]?.[i] ?? []).slice(0, row.length), row, 1e-4);
+        const { of } = prefillSelectors[id];
+        // From the kernel's own scores, so that rounding decides nothing.
+        const chosen = scores.map((rows, kvHead) =>
+          rows.map((row, i) =>
+            chooseBlocks(row.slice(0, expected[kvHead]?.[i]?.length), { of, threshold }),
+          ),
+        );
+        assert.deepEqual(lists, chosen);
+        assertClose(output, sparseAttention(set.input, lists), test.type === "f16" ? 1e-3 : 5e-5);
+        const seen = chosen.flat(2).length / expected.flat(2).length;
+        assert.equal(stats.blocksAttended, seen);
+      });
+    }
+
+    it(`${id} equals dense prefill at threshold 1`, async () => {
+      const test = { headDim: 64, groupSize: 2, before: 310, tokens: 150, threshold: 1 };
+      const set = await setUp(gpu(), test);
+      const { output, stats } = await prefill(gpu(), set, { id, threshold: 1 });
+      const commands = new CommandList();
+      set.attention.encodePrefill(commands, set.buffers, test.tokens);
+      run(gpu(), commands);
+      assert.deepEqual(await readFloats(gpu(), set.buffers.output, output.length), output);
+      assert.equal(stats.blocksAttended, 1);
+    });
+  }
+}
+
+function describeCase({ headDim, groupSize, before, tokens, threshold, type }: Case): string {
+  return `${tokens} after ${before}, group of ${groupSize}, head of ${headDim}, ${threshold}, ${type ?? "f32"}`;
+}
+
+/** Keys of tokens near each other are alike, as those of a text are: otherwise all blocks look the same. */
+async function setUp(gpu: Gpu, test: Case): Promise<AttentionCase> {
+  const { headDim, groupSize, before, tokens, type = "f32" } = test;
+  const shape = {
+    numHeads: groupSize * NUM_KV_HEADS,
+    numKvHeads: NUM_KV_HEADS,
+    headDim,
+    scale: 1 / Math.sqrt(headDim),
+    window: 0,
+    keyType: type,
+    valueType: type,
+  };
+  const length = before + tokens;
+  const rowSize = qkvSize(shape);
+  const topics = randomFloats(Math.ceil(length / 50) * rowSize, 3 + headDim);
+  const qkv = randomFloats(length * rowSize, headDim + length).map(
+    (value, i) => value + 3 * at(topics, Math.floor(i / rowSize / 50) * rowSize + (i % rowSize)),
+  );
+  return setUpAttention(gpu, shape, qkv, tokens);
+}
+
+async function prefill(
+  gpu: Gpu,
+  { attention: { shape }, buffers, input }: AttentionCase,
+  { id, threshold }: { id: PrefillSelectorId; threshold: number },
+) {
+  const tokens = input.queries.length / (shape.numHeads * shape.headDim);
+  const plan = { id, selector: prefillSelectors[id], threshold };
+  const parts = { shape, numLayers: NUM_LAYERS, chunkLength: tokens };
+  const sparse = await createSparsePrefill(gpu, plan, parts);
+  sparse.reserve(input.length);
+  sparse.begin();
+  const commands = new CommandList();
+  sparse.encode(commands, LAYER, buffers, { tokens, cacheLength: input.length });
+  run(gpu, commands);
+  const rows = queryBlocks(input).length;
+  const keyBlocks = Math.ceil(input.length / BLOCK);
+  const perRow = async (name: "scores" | "lists", size: number): Promise<number[][][]> => {
+    const buffer = sparse.scratch.get(name);
+    assert.ok(buffer);
+    const bytes = await gpu.read(buffer);
+    const values = name === "scores" ? new Float32Array(bytes) : new Uint32Array(bytes);
+    return Array.from({ length: NUM_KV_HEADS }, (_, kvHead) =>
+      Array.from({ length: rows }, (_, i) => {
+        const first = (kvHead * rows + i) * size;
+        return [...values.subarray(first, first + size)];
+      }),
+    );
+  };
+  const result = {
+    scores: await perRow("scores", keyBlocks),
+    lists: (await perRow("lists", 1 + keyBlocks)).map((head) =>
+      head.map(([count = 0, ...list]) => list.slice(0, count)),
+    ),
+    output: await readFloats(gpu, buffers.output, input.queries.length),
+    stats: await sparse.stats(),
+  };
+  sparse.dispose();
+  return result;
+}
