@@ -1,15 +1,14 @@
 // Attention of one query against the cache, split over its slots (Flash-Decoding): each workgroup takes SPLIT slots of one
 // KV head, for all query heads of its GQA group, and leaves a partial result that attention_decode_merge.wgsl joins.
-//   qkv [QKV_SIZE]   keys, values [NUM_KV_HEADS, capacity, HEAD_DIM]
+//   qkv [QKV_SIZE]   keys, values [rows, HEAD_DIM]
 //   partial [splits, NUM_HEADS, HEAD_DIM]   statistics [splits, NUM_HEADS]: maximum (base 2) and sum of weights
 //   grid: splits, NUM_KV_HEADS
 #include "common/step.wgsl"
+#include "common/heads.wgsl"
 #include <reduce>
 #include <bound>
 #include <key_cache> as key
 #include <value_cache> as value
-
-struct Capacity { slots: u32 }
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> keys: array<key_Word>;
@@ -17,7 +16,7 @@ struct Capacity { slots: u32 }
 @group(0) @binding(3) var<storage, read_write> partial: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> statistics: array<vec2<f32>>;
 @group(0) @binding(5) var<uniform> step: Step;
-@group(0) @binding(6) var<uniform> capacity: Capacity;
+@group(0) @binding(6) var<uniform> heads: array<Head, NUM_KV_HEADS>;
 
 const VECTORS = HEAD_DIM / 4u;
 const GROUP_SIZE = NUM_HEADS / NUM_KV_HEADS;
@@ -33,8 +32,8 @@ fn main(invocation: Invocation) {
   let local_index = invocation.local_index;
   let split = invocation.workgroup.x;
   let kv_head = invocation.workgroup.y;
-  let cache_head = kv_head * capacity.slots;
-  let length = step.cache_length;
+  let cache_head = heads[kv_head].first_row;
+  let length = slots_of(heads[kv_head], step.cache_length);
   let window_start = select(0u, length - min(length, WINDOW), WINDOW > 0u);
   let start = min(window_start + split * SPLIT, length);
   let count = min(SPLIT, length - start);

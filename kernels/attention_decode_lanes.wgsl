@@ -3,10 +3,9 @@
 //   grid: splits, NUM_KV_HEADS
 enable subgroups;
 #include "common/step.wgsl"
+#include "common/heads.wgsl"
 #include <key_cache> as key
 #include <value_cache> as value
-
-struct Capacity { slots: u32 }
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> keys: array<key_Word>;
@@ -14,7 +13,7 @@ struct Capacity { slots: u32 }
 @group(0) @binding(3) var<storage, read_write> partial: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> statistics: array<vec2<f32>>;
 @group(0) @binding(5) var<uniform> step: Step;
-@group(0) @binding(6) var<uniform> capacity: Capacity;
+@group(0) @binding(6) var<uniform> heads: array<Head, NUM_KV_HEADS>;
 
 const LANES = 8u;
 const VECTORS = HEAD_DIM / 4u;
@@ -36,8 +35,8 @@ fn main(
 ) {
   let split = workgroup.x;
   let kv_head = workgroup.y;
-  let cache_head = kv_head * capacity.slots;
-  let length = step.cache_length;
+  let cache_head = heads[kv_head].first_row;
+  let length = slots_of(heads[kv_head], step.cache_length);
   let window_start = select(0u, length - min(length, WINDOW), WINDOW > 0u);
   let start = min(window_start + split * SPLIT, length);
   let end = min(start + SPLIT, length);

@@ -2,12 +2,14 @@
 //   partial [splits, NUM_HEADS, HEAD_DIM]   statistics [splits, NUM_HEADS]   output [NUM_HEADS * HEAD_DIM]
 //   grid: NUM_HEADS * HEAD_DIM / 4 / WORKGROUP_SIZE
 #include "common/step.wgsl"
+#include "common/heads.wgsl"
 #include <row_lse>
 
 @group(0) @binding(0) var<storage, read> partial: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> statistics: array<vec2<f32>>;
 @group(0) @binding(2) var<storage, read_write> output: array<vec4<f32>>;
 @group(0) @binding(3) var<uniform> step: Step;
+@group(0) @binding(4) var<uniform> heads: array<Head, NUM_KV_HEADS>;
 
 const VECTORS = HEAD_DIM / 4u;
 const LOWEST = -1e30;
@@ -16,7 +18,8 @@ const LOWEST = -1e30;
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (id.x >= NUM_HEADS * VECTORS) { return; }
   let head = id.x / VECTORS;
-  let length = select(step.cache_length, min(step.cache_length, WINDOW), WINDOW > 0u);
+  let filled = slots_of(heads[head / (NUM_HEADS / NUM_KV_HEADS)], step.cache_length);
+  let length = select(filled, min(filled, WINDOW), WINDOW > 0u);
   let splits = (length + SPLIT - 1u) / SPLIT;
   var largest = LOWEST;
   for (var s = 0u; s < splits; s++) { largest = max(largest, statistics[s * NUM_HEADS + head].x); }

@@ -1,24 +1,23 @@
 // Attention of many queries, FlashAttention-2 (arXiv:2307.08691): tiles of keys pass by, each query row keeps its running
 // maximum, sum and output. One invocation holds one query row; a workgroup's rows are the tokens and heads of one GQA
 // group, so that every key loaded serves all of them. No matrix of queries by keys exists anywhere.
-//   qkv [tokens, QKV_SIZE]   keys, values [NUM_KV_HEADS, capacity, HEAD_DIM]   output [tokens, NUM_HEADS * HEAD_DIM]
+//   qkv [tokens, QKV_SIZE]   keys, values [rows, HEAD_DIM]   output [tokens, NUM_HEADS * HEAD_DIM]
 // Which tiles a workgroup sees is the part's to say: all of them, or those of listed blocks (block-sparse FlashAttention).
 //   grid: (rows_in_front + tokens * GROUP_SIZE) / ROWS, NUM_KV_HEADS
 #include "common/step.wgsl"
+#include "common/heads.wgsl"
 #include <bound>
 #include <blocks>
 #include <row_lse>
 #include <key_cache> as key
 #include <value_cache> as value
 
-struct Capacity { slots: u32 }
-
 @group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> keys: array<key_Word>;
 @group(0) @binding(2) var<storage, read> values: array<value_Word>;
 @group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
 @group(0) @binding(4) var<uniform> step: Step;
-@group(0) @binding(5) var<uniform> capacity: Capacity;
+@group(0) @binding(5) var<uniform> heads: array<Head, NUM_KV_HEADS>;
 
 const VECTORS = HEAD_DIM / 4u;
 const GROUP_SIZE = NUM_HEADS / NUM_KV_HEADS;
@@ -44,7 +43,8 @@ fn main(
   let row = clamp(first_row + local_index, front, front + num_rows - 1u) - front;
   let token = row / GROUP_SIZE;
   let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
-  let query_slot = step.first_slot + token;
+  let first_slot = slots_of(heads[kv_head], step.first_slot);
+  let query_slot = first_slot + token;
 
   var query: array<vec4<f32>, VECTORS>;
   var result: array<vec4<f32>, VECTORS>;
@@ -57,10 +57,10 @@ fn main(
 
   let first_token = (max(first_row, front) - front) / GROUP_SIZE;
   let last_token = min((first_row + ROWS - 1u - front) / GROUP_SIZE, step.num_tokens - 1u);
-  let end = step.first_slot + last_token + 1u;
+  let end = first_slot + last_token + 1u;
   var start = 0u;
   if (WINDOW > 0u) {
-    start = step.first_slot + first_token + 1u;
+    start = first_slot + first_token + 1u;
     start = select(0u, (start - WINDOW) / TILE * TILE, start > WINDOW);
   }
 
@@ -71,7 +71,7 @@ fn main(
     for (var i = local_index; i < TILE * VECTORS; i += ROWS) {
       // Slots behind the end hold what an earlier pass left there; they are masked below.
       let slot = min(tile + i / VECTORS, end - 1u);
-      let cache_row = kv_head * capacity.slots + slot;
+      let cache_row = heads[kv_head].first_row + slot;
       key_tile[i] = key_load(&keys, cache_row, i % VECTORS);
       value_tile[i] = value_load(&values, cache_row, i % VECTORS);
     }

@@ -3,19 +3,18 @@
 //   grid: (rows_in_front + tokens * GROUP_SIZE) / ROWS, NUM_KV_HEADS
 enable subgroups;
 #include "common/step.wgsl"
+#include "common/heads.wgsl"
 #include <blocks>
 #include <row_lse>
 #include <key_cache> as key
 #include <value_cache> as value
-
-struct Capacity { slots: u32 }
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> keys: array<key_Word>;
 @group(0) @binding(2) var<storage, read> values: array<value_Word>;
 @group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
 @group(0) @binding(4) var<uniform> step: Step;
-@group(0) @binding(5) var<uniform> capacity: Capacity;
+@group(0) @binding(5) var<uniform> heads: array<Head, NUM_KV_HEADS>;
 
 const LANES = 8u;
 const VECTORS = HEAD_DIM / 4u;
@@ -39,7 +38,8 @@ fn main(
   let row = clamp(first_row + local_index, front, front + num_rows - 1u) - front;
   let token = row / GROUP_SIZE;
   let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
-  let query_slot = step.first_slot + token;
+  let first_slot = slots_of(heads[kv_head], step.first_slot);
+  let query_slot = first_slot + token;
 
   var query: array<vec4<f32>, VECTORS>;
   var result: array<vec4<f32>, VECTORS>;
@@ -52,17 +52,17 @@ fn main(
 
   let first_token = (max(first_row, front) - front) / GROUP_SIZE;
   let last_token = min((first_row + ROWS - 1u - front) / GROUP_SIZE, step.num_tokens - 1u);
-  let end = step.first_slot + last_token + 1u;
+  let end = first_slot + last_token + 1u;
   var start = 0u;
   if (WINDOW > 0u) {
-    start = step.first_slot + first_token + 1u;
+    start = first_slot + first_token + 1u;
     start = select(0u, (start - WINDOW) / LANES * LANES, start > WINDOW);
   }
 
   let tiles = tiles_of(kv_head, first_row, Span(start, end, LANES));
   for (var n = 0u; n < tiles.count; n++) {
     let first = tile_start(tiles, n);
-    let cache_row = kv_head * capacity.slots + min(first + lane, end - 1u);
+    let cache_row = heads[kv_head].first_row + min(first + lane, end - 1u);
     var near = vec4(0.0);
     var far = vec4(0.0);
     for (var i = 0u; i < VECTORS; i++) {

@@ -1,9 +1,10 @@
 // Column sums of the softmax, H2O's statistic (arXiv:2306.14048): sums[k] += mean over the GQA group of Σ_q 2^(s_qk − lse_q)
 // over the sampled queries q that see slot k; attention left the log-sum-exps. One invocation per slot, tiles of query rows
 // pass by.
-//   qkv [tokens, QKV_SIZE]   keys [NUM_KV_HEADS, capacity, HEAD_DIM]   lse [tokens, NUM_HEADS]
-//   sums [NUM_KV_HEADS, capacity]   grid: slots / WORKGROUP_SIZE, NUM_KV_HEADS
+//   qkv [tokens, QKV_SIZE]   keys [rows, HEAD_DIM]   lse [tokens, NUM_HEADS]
+//   sums [rows]   grid: slots / WORKGROUP_SIZE, NUM_KV_HEADS
 #include "common/step.wgsl"
+#include "common/heads.wgsl"
 #include "common/sample.wgsl"
 #include <bound>
 #include <key_cache> as key
@@ -14,7 +15,7 @@
 @group(0) @binding(3) var<storage, read_write> sums: array<f32>;
 @group(0) @binding(4) var<uniform> step: Step;
 @group(0) @binding(5) var<uniform> sample: Sample;
-@group(0) @binding(6) var<uniform> capacity: Capacity;
+@group(0) @binding(6) var<uniform> heads: array<Head, NUM_KV_HEADS>;
 
 const VECTORS = HEAD_DIM / 4u;
 const GROUP_SIZE = NUM_HEADS / NUM_KV_HEADS;
@@ -29,15 +30,18 @@ fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
 ) {
   let kv_head = workgroup.y;
+  let length = slots_of(heads[kv_head], step.cache_length);
+  let first_new = slots_of(heads[kv_head], step.first_slot);
   let first_slot = workgroup.x * WORKGROUP_SIZE;
-  let slot = min(first_slot + local_index, step.cache_length - 1u);
+  let slot = min(first_slot + local_index, length - 1u);
+  let cache_row = heads[kv_head].first_row + slot;
   var key: array<vec4<f32>, VECTORS>;
   for (var i = 0u; i < bound(VECTORS); i++) {
-    key[i] = key_load(&keys, kv_head * capacity.slots + slot, i) * (SCALE * LOG2_E);
+    key[i] = key_load(&keys, cache_row, i) * (SCALE * LOG2_E);
   }
   let num_rows = sample.num_queries * GROUP_SIZE;
   var sum = 0.0;
-  for (var tile = first_query_of(first_slot) * GROUP_SIZE; tile < num_rows; tile += TILE) {
+  for (var tile = first_query_of(first_slot, first_new) * GROUP_SIZE; tile < num_rows; tile += TILE) {
     workgroupBarrier();
     for (var i = local_index; i < TILE * VECTORS; i += WORKGROUP_SIZE) {
       let row = min(tile + i / VECTORS, num_rows - 1u);
@@ -53,12 +57,12 @@ fn main(
         score += dot(query_tile[j * VECTORS + i], key[i]);
       }
       let row = tile + j;
-      let is_seen = row < num_rows && slot <= step.first_slot + token_of(row / GROUP_SIZE);
+      let is_seen = row < num_rows && slot <= first_new + token_of(row / GROUP_SIZE);
       sum += select(0.0, exp2(min(0.0, score - lse_tile[j])), is_seen);
     }
   }
-  if (first_slot + local_index < step.cache_length) {
-    let index = kv_head * capacity.slots + slot;
-    sums[index] = select(0.0, sums[index], slot < sample.summed_slots) + sum / f32(GROUP_SIZE);
+  if (first_slot + local_index < length) {
+    let before = select(0.0, sums[cache_row], slot < summed_slots_of(heads[kv_head]));
+    sums[cache_row] = before + sum / f32(GROUP_SIZE);
   }
 }

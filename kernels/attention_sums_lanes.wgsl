@@ -3,6 +3,7 @@
 //   grid: slots / (2 * WORKGROUP_SIZE), NUM_KV_HEADS
 enable subgroups;
 #include "common/step.wgsl"
+#include "common/heads.wgsl"
 #include "common/sample.wgsl"
 #include <key_cache> as key
 
@@ -12,7 +13,7 @@ enable subgroups;
 @group(0) @binding(3) var<storage, read_write> sums: array<f32>;
 @group(0) @binding(4) var<uniform> step: Step;
 @group(0) @binding(5) var<uniform> sample: Sample;
-@group(0) @binding(6) var<uniform> capacity: Capacity;
+@group(0) @binding(6) var<uniform> heads: array<Head, NUM_KV_HEADS>;
 
 const LANES = 8u;
 const VECTORS = HEAD_DIM / 4u;
@@ -26,9 +27,11 @@ fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
 ) {
   let kv_head = workgroup.y;
+  let length = slots_of(heads[kv_head], step.cache_length);
+  let first_new = slots_of(heads[kv_head], step.first_slot);
   let first_slot = workgroup.x * 2u * WORKGROUP_SIZE;
   let slots = first_slot + local_index + vec2(0u, WORKGROUP_SIZE);
-  let rows = kv_head * capacity.slots + min(slots, vec2(step.cache_length - 1u));
+  let rows = heads[kv_head].first_row + min(slots, vec2(length - 1u));
   var near_key: array<vec4<f32>, VECTORS>;
   var far_key: array<vec4<f32>, VECTORS>;
   for (var i = 0u; i < VECTORS; i++) {
@@ -37,13 +40,13 @@ fn main(
   }
   let num_rows = sample.num_queries * GROUP_SIZE;
   var sum = vec2(0.0);
-  for (var first = first_query_of(first_slot) * GROUP_SIZE; first < num_rows; first += LANES) {
+  for (var first = first_query_of(first_slot, first_new) * GROUP_SIZE; first < num_rows; first += LANES) {
     let row = min(first + lane, num_rows - 1u);
     let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
     let token = token_of(row / GROUP_SIZE);
     let row_lse = lse[token * NUM_HEADS + head];
     // Slots behind a row's own are not seen; rows behind the last see none.
-    let row_end = select(0u, step.first_slot + token + 1u, first + lane < num_rows);
+    let row_end = select(0u, first_new + token + 1u, first + lane < num_rows);
     var near_a = vec4(0.0);
     var near_b = vec4(0.0);
     var far_a = vec4(0.0);
@@ -93,8 +96,8 @@ fn main(
     sum.y += sum_of(far_a - lse_a, slots.y, end_a) + sum_of(far_b - lse_b, slots.y, end_b);
   }
   for (var i = 0u; i < 2u; i++) {
-    if (slots[i] < step.cache_length) {
-      let before = select(0.0, sums[rows[i]], slots[i] < sample.summed_slots);
+    if (slots[i] < length) {
+      let before = select(0.0, sums[rows[i]], slots[i] < summed_slots_of(heads[kv_head]));
       sums[rows[i]] = before + sum[i] / f32(GROUP_SIZE);
     }
   }

@@ -1,12 +1,12 @@
 // Lists the tokens of the kept slots, in place as gather_rows.wgsl. One workgroup per head.
-//   kept [NUM_KV_HEADS, budget]   positions [NUM_KV_HEADS, capacity]   grid: NUM_KV_HEADS
+//   kept [NUM_KV_HEADS, budget]   positions [rows]   grid: NUM_KV_HEADS
 #include "common/eviction.wgsl"
 #include "common/position.wgsl"
 
 @group(0) @binding(0) var<storage, read> kept: array<u32>;
 @group(0) @binding(1) var<storage, read_write> positions: array<u32>;
 @group(0) @binding(2) var<uniform> eviction: Eviction;
-@group(0) @binding(3) var<uniform> capacity: Capacity;
+@group(0) @binding(3) var<uniform> heads: array<Head, NUM_KV_HEADS>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -21,6 +21,6 @@ fn main(
       position = position_of(head, kept[head * eviction.budget + target_slot]);
     }
     storageBarrier();
-    if (target_slot < eviction.budget) { positions[head * capacity.slots + target_slot] = position; }
+    if (target_slot < eviction.budget) { positions[heads[head].first_row + target_slot] = position; }
   }
 }

@@ -1,5 +1,5 @@
 // Sum of the directions of a head's keys: anchor = Σ_k k / ‖k‖. One workgroup per four dimensions and head.
-//   keys [NUM_KV_HEADS, capacity, HEAD_DIM]   inverse_norms [NUM_KV_HEADS, capacity]   anchor [NUM_KV_HEADS, HEAD_DIM]
+//   keys [rows, HEAD_DIM]   inverse_norms [rows]   anchor [NUM_KV_HEADS, HEAD_DIM]
 //   grid: HEAD_DIM / 4, NUM_KV_HEADS
 #include "common/eviction.wgsl"
 #include <key_cache> as key
@@ -8,7 +8,7 @@
 @group(0) @binding(1) var<storage, read_write> anchor: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> inverse_norms: array<f32>;
 @group(0) @binding(3) var<uniform> eviction: Eviction;
-@group(0) @binding(4) var<uniform> capacity: Capacity;
+@group(0) @binding(4) var<uniform> heads: array<Head, NUM_KV_HEADS>;
 
 var<workgroup> partial: array<vec4<f32>, WORKGROUP_SIZE>;
 
@@ -17,10 +17,11 @@ fn main(
   @builtin(local_invocation_index) local_index: u32,
   @builtin(workgroup_id) workgroup: vec3<u32>,
 ) {
-  let head = workgroup.y * capacity.slots;
+  let first_row = heads[workgroup.y].first_row;
+  let length = slots_of(heads[workgroup.y], eviction.length);
   var sum = vec4(0.0);
-  for (var slot = local_index; slot < eviction.length; slot += WORKGROUP_SIZE) {
-    sum += key_load(&keys, head + slot, workgroup.x) * inverse_norms[head + slot];
+  for (var slot = local_index; slot < length; slot += WORKGROUP_SIZE) {
+    sum += key_load(&keys, first_row + slot, workgroup.x) * inverse_norms[first_row + slot];
   }
   partial[local_index] = sum;
   workgroupBarrier();

@@ -4,6 +4,7 @@
 //   frequencies [ROPE_DIM / 2]: turns per position, a 64-bit binary fraction (high word, low word)
 //   norms [2, HEAD_DIM]: weights of the query norm and the key norm   grid: heads with keys, tokens
 #include "common/step.wgsl"
+#include "common/heads.wgsl"
 #include "common/angle.wgsl"
 #include <reduce>
 
@@ -11,6 +12,7 @@
 @group(0) @binding(1) var<storage, read> norms: array<f32>;
 @group(0) @binding(2) var<storage, read_write> qkv: array<f32>;
 @group(0) @binding(3) var<uniform> step: Step;
+@group(0) @binding(4) var<uniform> heads: array<Head, NUM_KV_HEADS>;
 
 const PAIRS = ROPE_DIM / 2u;
 
@@ -28,23 +30,26 @@ fn main(invocation: Invocation) {
     }
     scale = inverseSqrt(workgroup_sum(squares, invocation) / f32(HEAD_DIM) + EPSILON);
   }
-  let position = step.first_position + token;
-  // Keys that may move to other positions are cached before rotation: rotate_keys.wgsl turns them.
+  // Keys that may move to other positions have their head's slots for positions, and so has its query.
+  let kv_head = min(head / (NUM_HEADS / NUM_KV_HEADS), NUM_KV_HEADS - 1u);
+  let first = select(slots_of(heads[kv_head], step.first_position), step.first_position, ROTATES_KEYS);
+  let position = first + token;
+  // They are cached before rotation: rotate_keys.wgsl turns them.
   let is_rotated = ROTATES_KEYS || head < NUM_HEADS;
   for (var pair = invocation.local_index; pair < PAIRS; pair += WORKGROUP_SIZE) {
-    let first = select(pair, 2u * pair, IS_INTERLEAVED);
-    let second = select(pair + PAIRS, 2u * pair + 1u, IS_INTERLEAVED);
-    var a = qkv[start + first];
-    var b = qkv[start + second];
+    let near = select(pair, 2u * pair, IS_INTERLEAVED);
+    let far = select(pair + PAIRS, 2u * pair + 1u, IS_INTERLEAVED);
+    var a = qkv[start + near];
+    var b = qkv[start + far];
     if (HAS_QK_NORM) {
-      a *= scale * norms[norm + first];
-      b *= scale * norms[norm + second];
+      a *= scale * norms[norm + near];
+      b *= scale * norms[norm + far];
     }
     let angle = angle_of(position, frequencies[pair]);
     let c = select(1.0, cos(angle) * ATTENTION_FACTOR, is_rotated);
     let s = select(0.0, sin(angle) * ATTENTION_FACTOR, is_rotated);
-    qkv[start + first] = a * c - b * s;
-    qkv[start + second] = a * s + b * c;
+    qkv[start + near] = a * c - b * s;
+    qkv[start + far] = a * s + b * c;
   }
   if (HAS_QK_NORM) {
     // Dimensions that are not rotated are normed all the same.

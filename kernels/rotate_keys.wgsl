@@ -1,18 +1,17 @@
 // Turns cached keys by the positions of their slots: in-cache positions, a key's rank among those its head keeps.
 // One invocation per block of the cache type.
-//   unrotated, keys [NUM_KV_HEADS, capacity, HEAD_DIM]   frequencies [ROPE_DIM / 2]
-//   grid: slots of the step * blocks of a row / WORKGROUP_SIZE, NUM_KV_HEADS
+//   unrotated, keys [rows, HEAD_DIM]   frequencies [ROPE_DIM / 2]
+//   grid: most slots of the step in a head * blocks of a row / WORKGROUP_SIZE, NUM_KV_HEADS
 #include "common/step.wgsl"
+#include "common/heads.wgsl"
 #include "common/angle.wgsl"
 #include <key_cache> as key
-
-struct Capacity { slots: u32 }
 
 @group(0) @binding(0) var<storage, read> unrotated: array<key_Word>;
 @group(0) @binding(1) var<storage, read> frequencies: array<vec2<u32>>;
 @group(0) @binding(2) var<storage, read_write> keys: array<key_Word>;
 @group(0) @binding(3) var<uniform> step: Step;
-@group(0) @binding(4) var<uniform> capacity: Capacity;
+@group(0) @binding(4) var<uniform> heads: array<Head, NUM_KV_HEADS>;
 
 const PAIRS = ROPE_DIM / 2u;
 const BLOCKS = HEAD_DIM / 4u / key_BLOCK;
@@ -34,10 +33,13 @@ fn rotated(row: u32, slot: u32, dimension: u32) -> f32 {
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  if (id.x >= step.num_tokens * BLOCKS) { return; }
-  let slot = step.first_slot + id.x / BLOCKS;
+  let head = heads[id.y];
+  // A step from slot 0 on turns all that the head holds.
+  let first = select(0u, slots_of(head, step.first_slot), step.first_slot > 0u);
+  let slot = first + id.x / BLOCKS;
+  if (slot >= slots_of(head, step.cache_length)) { return; }
   let block = id.x % BLOCKS;
-  let row = id.y * capacity.slots + slot;
+  let row = head.first_row + slot;
   var packed: array<vec4<f32>, key_BLOCK>;
   for (var i = 0u; i < key_BLOCK; i++) {
     for (var c = 0u; c < 4u; c++) {

@@ -1,6 +1,6 @@
 // Scores slots by the attention they received: its sum, averaged over POOL neighbours, over all heads of the layer (TOVA)
 // or over the queries that could see the slot (observed attention), as the constants say.
-//   sums, scores [NUM_KV_HEADS, capacity]   positions: see common/position.wgsl   grid: slots / WORKGROUP_SIZE, NUM_KV_HEADS
+//   sums, scores [rows]   positions: see common/position.wgsl   grid: slots / WORKGROUP_SIZE, NUM_KV_HEADS
 #include "common/eviction.wgsl"
 #include "common/position.wgsl"
 
@@ -8,13 +8,13 @@
 @group(0) @binding(1) var<storage, read> positions: array<u32>;
 @group(0) @binding(2) var<storage, read_write> scores: array<f32>;
 @group(0) @binding(3) var<uniform> eviction: Eviction;
-@group(0) @binding(4) var<uniform> capacity: Capacity;
+@group(0) @binding(4) var<uniform> heads: array<Head, NUM_KV_HEADS>;
 
 fn pooled(head: u32, slot: u32) -> f32 {
   let start = slot - min(slot, POOL / 2u);
-  let end = min(slot + POOL / 2u + 1u, eviction.length);
+  let end = min(slot + POOL / 2u + 1u, slots_of(heads[head], eviction.length));
   var sum = 0.0;
-  for (var i = start; i < end; i++) { sum += sums[head * capacity.slots + i]; }
+  for (var i = start; i < end; i++) { sum += sums[heads[head].first_row + i]; }
   return sum / f32(POOL);
 }
 
@@ -22,7 +22,7 @@ fn pooled(head: u32, slot: u32) -> f32 {
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let slot = id.x;
   let head = id.y;
-  if (slot >= eviction.length) { return; }
+  if (slot >= slots_of(heads[head], eviction.length)) { return; }
   var score = 0.0;
   if (MEAN_OVER_HEADS) {
     for (var h = 0u; h < NUM_KV_HEADS; h++) { score += pooled(h, slot); }
@@ -30,5 +30,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     score = pooled(head, slot);
   }
   if (BY_AGE) { score /= f32(eviction.tokens_read - position_of(head, slot)); }
-  scores[head * capacity.slots + slot] = score;
+  scores[heads[head].first_row + slot] = score;
 }

@@ -1,6 +1,6 @@
 // KeyDiff (arXiv:2504.15364): keys unlike the others are kept, score = −cos(k, anchor).
-//   keys [NUM_KV_HEADS, capacity, HEAD_DIM]   anchor [NUM_KV_HEADS, HEAD_DIM]
-//   scores [NUM_KV_HEADS, capacity]: before, 1 / ‖k‖   grid: slots / WORKGROUP_SIZE, NUM_KV_HEADS
+//   keys [rows, HEAD_DIM]   anchor [NUM_KV_HEADS, HEAD_DIM]
+//   scores [rows]: before, 1 / ‖k‖   grid: slots / WORKGROUP_SIZE, NUM_KV_HEADS
 #include "common/eviction.wgsl"
 #include <key_cache> as key
 
@@ -8,14 +8,14 @@
 @group(0) @binding(1) var<storage, read_write> anchor: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> scores: array<f32>;
 @group(0) @binding(3) var<uniform> eviction: Eviction;
-@group(0) @binding(4) var<uniform> capacity: Capacity;
+@group(0) @binding(4) var<uniform> heads: array<Head, NUM_KV_HEADS>;
 
 const SMALLEST = 1e-20;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  if (id.x >= eviction.length) { return; }
-  let row = id.y * capacity.slots + id.x;
+  if (id.x >= slots_of(heads[id.y], eviction.length)) { return; }
+  let row = heads[id.y].first_row + id.x;
   var product = 0.0;
   var squares = 0.0;
   for (var i = 0u; i < HEAD_DIM / 4u; i++) {

@@ -1,12 +1,10 @@
-// What a policy decides by, once for all layers; the uniform of the kernels that score, select and gather.
+#include "common/heads.wgsl"
+// What a policy decides by in a layer; the uniform of the kernels that score, select and gather.
 struct Eviction {
-  length: u32,          // slots filled
+  length: u32,          // slots filled, of a head without surplus
   budget: u32,          // slots to keep
   sinks: u32,           // first slots, always kept
   recent: u32,          // last slots, always kept
   tokens_read: u32,     // tokens the cache stands for
-  known_slots: u32,     // slots whose token is listed, because an eviction moved them
-  known_tokens: u32,    // tokens read at that eviction: slots behind the known ones hold those that followed
+  listed_tokens: u32,   // tokens read at the layer's last eviction, which listed them: those that followed are in order
 }
-
-struct Capacity { slots: u32 }

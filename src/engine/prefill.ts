@@ -66,26 +66,11 @@ export class Prefill {
       await this.#pacer.run(decoder.prefillLists(chunk, length + chunk, sample), chunk, signal);
       cache.append(ids);
       await onChunk?.(start, chunk);
-      if (left === 0) this.#evict();
+      if (left === 0) decoder.evict();
       onPrefill?.(start + chunk, tokens.length);
     }
     await this.#pacer.drain(signal);
     return chunk;
-  }
-
-  /** Bring a bounded cache down to its budget. */
-  #evict(): void {
-    const { gpu, decoder, cache } = this.#model;
-    const { eviction } = decoder;
-    if (eviction === undefined || cache.length <= eviction.plan.budget) return;
-    cache.willEvict();
-    eviction.write(cache);
-    for (const commands of decoder.evictionLists()) {
-      const encoder = gpu.device.createCommandEncoder();
-      commands.encode(encoder);
-      gpu.device.queue.submit([encoder.finish()]);
-    }
-    cache.evicted(eviction.plan.budget);
   }
 
   /** Tokens of the pass that begins with token `start`. */

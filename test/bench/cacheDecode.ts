@@ -122,7 +122,7 @@ async function fill(mix: string): Promise<Filled> {
   const cache = new KvCache(gpu, shape);
   const model = { config, weights, cache };
   const decoder = await createDecoder(gpu, model, { chunkLength: FILLED_AT_ONCE, ropes });
-  await decoder.reserve(contextLength);
+  await decoder.reserve(cache.slotsFor(contextLength, 0));
   const types = { keyType: typeK, valueType: typeV };
   const attention = await createAttention(gpu, { ...heads, scale: 1, window: 0, ...types });
   const qkv = gpu.buffers.upload(

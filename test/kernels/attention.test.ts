@@ -2,7 +2,6 @@
 
 import type { CacheTypeId } from "../../src/engine/cache/types.ts";
 import { rowBytes } from "../../src/engine/cache/types.ts";
-import { BufferUsage } from "../../src/engine/gpu/bufferUsage.ts";
 import { withoutOptionalFeatures } from "../../src/engine/gpu/capabilities.ts";
 import { CommandList } from "../../src/engine/gpu/commandList.ts";
 import type { Gpu } from "../../src/engine/gpu/device.ts";
@@ -18,6 +17,7 @@ import { throughCache } from "../reference/cacheTypes.ts";
 import { attention as referenceAttention } from "../reference/operations.ts";
 import { assertClose } from "../support/close.ts";
 import { readFloats, run, uploadFloats, useGpu } from "../support/gpu.ts";
+import { uploadHeads } from "../support/heads.ts";
 import { randomFloats } from "../support/random.ts";
 
 interface Case {
@@ -26,6 +26,8 @@ interface Case {
   /** Tokens in the cache before the pass, and in the pass. */
   readonly before: number;
   readonly tokens: number;
+  /** First tokens that the second KV head does not keep. */
+  readonly missing?: number;
   readonly window?: number;
   /** Of keys, and of values unless another is given. */
   readonly type?: CacheTypeId;
@@ -41,6 +43,7 @@ const NUM_KV_HEADS = 2;
 // Software adapters compile each of these shapes for seconds: every one shows something of its own.
 const cases: Case[] = [
   { headDim: 8, groupSize: 2, before: 31, tokens: 33, emitsLse: true },
+  { headDim: 8, groupSize: 2, before: 31, tokens: 33, missing: 20, emitsLse: true },
   { headDim: 8, groupSize: 2, before: 5, tokens: 1, sharpness: 500, emitsLse: true },
   { headDim: 64, groupSize: 2, before: 32, tokens: 65, type: "f16" },
   { headDim: 64, groupSize: 2, before: 300, tokens: 70, window: 40 },
@@ -49,7 +52,7 @@ const cases: Case[] = [
   { headDim: 128, groupSize: 8, before: 700, tokens: 2, type: "f16" },
   { headDim: 256, groupSize: 4, before: 8, tokens: 9, type: "f16" },
   { headDim: 32, groupSize: 1, before: 0, tokens: 33, type: "q8_0" },
-  { headDim: 64, groupSize: 2, before: 300, tokens: 35, type: "q4_0" },
+  { headDim: 64, groupSize: 2, before: 300, tokens: 35, type: "q4_0", missing: 290 },
   { headDim: 64, groupSize: 4, before: 20, tokens: 20, type: "q8_0", valueType: "q4_0" },
   { headDim: 128, groupSize: 1, before: 40, tokens: 33, type: "flexgen4" },
   { headDim: 64, groupSize: 4, before: 20, tokens: 20, type: "q8_0", valueType: "flexgen4" },
@@ -61,7 +64,7 @@ describe("attention", function () {
 });
 describe("attention, without f16 and subgroups", function () {
   this.timeout(180_000);
-  suite(useGpu({ restrict: withoutOptionalFeatures }), cases.slice(0, 4));
+  suite(useGpu({ restrict: withoutOptionalFeatures }), cases.slice(0, 5));
 });
 
 function suite(gpu: () => Gpu, tests: readonly Case[]): void {
@@ -108,6 +111,7 @@ type Expected = ReturnType<typeof referenceAttention>;
 function describeCase({
   tokens,
   before,
+  missing,
   groupSize,
   headDim,
   window,
@@ -117,6 +121,7 @@ function describeCase({
 }: Case): string {
   return [
     `${tokens} after ${before}, group of ${groupSize}, head of ${headDim}`,
+    missing ? `second KV head without the first ${missing}` : "",
     window ? `window ${window}` : "",
     type ?? "f32",
     valueType ? `values in ${valueType}` : "",
@@ -136,7 +141,7 @@ async function setUp(
   gpu: Gpu,
   test: Case,
 ): Promise<{ attention: Attention; buffers: AttentionBuffers; expected: Expected }> {
-  const { headDim, groupSize, before, tokens, window = 0, sharpness = 1 } = test;
+  const { headDim, groupSize, before, tokens, missing = 0, window = 0, sharpness = 1 } = test;
   const { emitsLse = false } = test;
   const { type: keyType = "f32", valueType = keyType } = test;
   const shape: AttentionShape = {
@@ -151,6 +156,8 @@ async function setUp(
   };
   const length = before + tokens;
   const capacity = length + 5;
+  // Tokens that the second head does not keep are stored in front of its rows.
+  const rows = NUM_KV_HEADS * capacity + missing;
   const rowSize = qkvSize(shape);
   const qkv = randomFloats(length * rowSize, headDim + length);
   const queryValues = shape.numHeads * headDim;
@@ -162,14 +169,15 @@ async function setUp(
   const allocate = (bytes: number): GPUBuffer => gpu.buffers.allocate({ purpose: "cache", bytes });
   // Slots behind the end are never empty in real use: NaN there must not reach the output.
   const garbage = (type: CacheTypeId): Uint32Array =>
-    new Uint32Array((NUM_KV_HEADS * capacity * rowBytes(type, headDim)) / 4).fill(0x7fc07fc0);
+    new Uint32Array((rows * rowBytes(type, headDim)) / 4).fill(0x7fc07fc0);
   const common = {
     cache: {
       keys: gpu.buffers.upload("cache", garbage(keyType)),
       values: gpu.buffers.upload("cache", garbage(valueType)),
-      capacity: gpu.buffers.upload("parameters", Uint32Array.of(capacity), {
-        usage: BufferUsage.UNIFORM | BufferUsage.COPY_DST,
-      }),
+      heads: uploadHeads(gpu, [
+        [0, 0],
+        [capacity + missing, -missing],
+      ]),
     },
     output: allocate(4 * tokens * queryValues),
     partial: allocate(partial.partial),
@@ -188,14 +196,14 @@ async function setUp(
   };
   if (before > 0) store(0, before);
   const buffers = store(before, tokens);
-  return { attention, buffers, expected: expectedOutput(qkv, shape, length, tokens) };
+  const kept = [length, length - missing];
+  return { attention, buffers, expected: expectedOutput(qkv, shape, { length, tokens, kept }) };
 }
 
 function expectedOutput(
   qkv: Float32Array,
   shape: AttentionShape,
-  length: number,
-  tokens: number,
+  { length, tokens, kept }: { length: number; tokens: number; kept: readonly number[] },
 ): Expected {
   const { numHeads, numKvHeads, headDim } = shape;
   const rowSize = qkvSize(shape);
@@ -217,5 +225,5 @@ function expectedOutput(
   }
   const keys = join(numHeads, shape.keyType);
   const values = join(numHeads + numKvHeads, shape.valueType);
-  return referenceAttention({ ...shape, queries, keys, values, length });
+  return referenceAttention({ ...shape, queries, keys, values, length, kept });
 }

@@ -2,13 +2,13 @@
 
 import assert from "node:assert/strict";
 import { type CacheTypeId, rowBytes } from "../../src/engine/cache/types.ts";
-import { BufferUsage } from "../../src/engine/gpu/bufferUsage.ts";
 import { CommandList } from "../../src/engine/gpu/commandList.ts";
 import type { Gpu } from "../../src/engine/gpu/device.ts";
 import { createAttention } from "../../src/engine/model/operations/attention.ts";
 import { createStepBuffer, writeStep } from "../../src/engine/model/step.ts";
 import { FLEXGEN_GROUP, packFlexgen4, unpackFlexgen4 } from "../reference/flexgen4.ts";
 import { describeOnGpu, run, uploadFloats } from "../support/gpu.ts";
+import { uploadHeads } from "../support/heads.ts";
 import { randomFloats } from "../support/random.ts";
 
 /** From −1.5 to 6 in steps of a half: the quants are 0 to 15, thrice up and once down. */
@@ -71,9 +71,7 @@ async function store(gpu: Gpu, type: CacheTypeId, row: Float32Array): Promise<Ui
   const cache = {
     keys: allocate(rowBytes("f32", headDim)),
     values: allocate(rowBytes(type, headDim)),
-    capacity: gpu.buffers.upload("parameters", Uint32Array.of(1), {
-      usage: BufferUsage.UNIFORM | BufferUsage.COPY_DST,
-    }),
+    heads: uploadHeads(gpu, [[0, 0]]),
   };
   const unused = allocate(16);
   const buffers = { qkv: uploadFloats(gpu, qkv), cache, step };

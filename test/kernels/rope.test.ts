@@ -6,6 +6,7 @@ import { createStepBuffer, writeStep } from "../../src/engine/model/step.ts";
 import { ropeHeads } from "../reference/operations.ts";
 import { assertClose } from "../support/close.ts";
 import { describeOnGpu, readFloats, run, uploadFloats } from "../support/gpu.ts";
+import { uploadHeads } from "../support/heads.ts";
 import { randomFloats } from "../support/random.ts";
 
 describeOnGpu("rope", (gpu) => {
@@ -38,6 +39,7 @@ describeOnGpu("rope", (gpu) => {
             norms: uploadFloats(gpu(), norms),
             qkv: uploadFloats(gpu(), qkv),
             step: createStepBuffer(gpu()),
+            heads: uploadHeads(gpu(), Array(heads.numKvHeads).fill([0, 0])),
           };
           writeStep(gpu(), buffers.step, { numTokens: tokens, firstPosition, firstSlot: 0 });
           const commands = new CommandList();
@@ -56,4 +58,41 @@ describeOnGpu("rope", (gpu) => {
       }
     }
   }
+
+  it("turns queries by their head's slots where keys are cached before RoPE", async () => {
+    const heads = { numHeads: 4, numKvHeads: 2, headDim: 8 };
+    const qkv = randomFloats(3 * qkvSize(heads), 1);
+    const invFreq = Float64Array.from({ length: 4 }, (_, pair) => 10_000 ** (-pair / 4));
+    const rotation = {
+      ropeDim: 8,
+      pairing: "half",
+      attentionFactor: 1,
+      rotatesKeys: false,
+    } as const;
+    const rope = await createRope(gpu(), { ...heads, ...rotation, hasQkNorm: false, epsilon: 1 });
+    const buffers = {
+      frequencies: gpu().buffers.upload("parameters", packFrequencies(invFreq)),
+      norms: uploadFloats(gpu(), new Float32Array(2)),
+      qkv: uploadFloats(gpu(), qkv),
+      step: createStepBuffer(gpu()),
+      heads: uploadHeads(gpu(), [
+        [0, -40],
+        [0, 7],
+      ]),
+    };
+    writeStep(gpu(), buffers.step, { numTokens: 3, firstPosition: 100, firstSlot: 100 });
+    const commands = new CommandList();
+    rope(commands, buffers, 3);
+    run(gpu(), commands);
+    const table = { invFreq, attentionFactor: 1 };
+    const turned = (firstPosition: number): Float32Array =>
+      ropeHeads(qkv, { ...heads, table, pairing: "half", firstPosition });
+    const [few, many] = [turned(60), turned(107)];
+    const queryHead = (i: number): number => Math.floor((i % qkvSize(heads)) / heads.headDim);
+    const expected = qkv.map((value, i) => {
+      if (queryHead(i) >= heads.numHeads) return value;
+      return (queryHead(i) < 2 ? few : many)[i] ?? 0;
+    });
+    assertClose(await readFloats(gpu(), buffers.qkv, qkv.length), expected, 2e-5);
+  });
 });

@@ -63,6 +63,8 @@ export interface AttentionInput extends Heads {
   readonly scale: number;
   /** 0: all. */
   readonly window: number;
+  /** Slots that each KV head keeps, the last ones; absent: all. */
+  readonly kept?: readonly number[];
 }
 
 /** Causal softmax attention, row by row: output [tokens, numHeads, headDim], natural log-sum-exps [tokens, numHeads]. */
@@ -76,7 +78,8 @@ export function attention(input: AttentionInput): { output: Float32Array; lse: F
       const query = (token * numHeads + head) * headDim;
       const cache = Math.floor(head / (numHeads / numKvHeads)) * length;
       const last = length - tokens + token;
-      const first = window === 0 ? 0 : Math.max(0, last - window + 1);
+      const kept = input.kept?.[Math.floor(head / (numHeads / numKvHeads))] ?? length;
+      const first = Math.max(length - kept, window === 0 ? 0 : last - window + 1);
       const scores: number[] = [];
       for (let slot = first; slot <= last; slot++) {
         let score = 0;

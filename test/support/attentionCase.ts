@@ -1,7 +1,6 @@
 // Random queries, keys and values in a cache on the GPU, and the same for the reference.
 
 import { type CacheTypeId, rowBytes } from "../../src/engine/cache/types.ts";
-import { BufferUsage } from "../../src/engine/gpu/bufferUsage.ts";
 import { CommandList } from "../../src/engine/gpu/commandList.ts";
 import type { Gpu } from "../../src/engine/gpu/device.ts";
 import {
@@ -15,6 +14,7 @@ import { createStepBuffer, writeStep } from "../../src/engine/model/step.ts";
 import { throughCache } from "../reference/cacheTypes.ts";
 import type { AttentionInput } from "../reference/operations.ts";
 import { run, uploadFloats } from "./gpu.ts";
+import { uploadHeads } from "./heads.ts";
 
 export interface AttentionCase {
   readonly attention: Attention;
@@ -45,9 +45,10 @@ export async function setUpAttention(
     cache: {
       keys: gpu.buffers.upload("cache", garbage(keyType)),
       values: gpu.buffers.upload("cache", garbage(valueType)),
-      capacity: gpu.buffers.upload("parameters", Uint32Array.of(capacity), {
-        usage: BufferUsage.UNIFORM | BufferUsage.COPY_DST,
-      }),
+      heads: uploadHeads(
+        gpu,
+        Array.from({ length: numKvHeads }, (_, head) => [head * capacity, 0]),
+      ),
     },
     output: allocate(4 * tokens * numHeads * headDim),
     partial: allocate(partial.partial),

@@ -11,6 +11,7 @@ import {
   restoreRows,
   rowsFit,
   type SnapshotPart,
+  slotsOfState,
   stateOf,
   takeState,
 } from "./snapshot.ts";
@@ -102,10 +103,11 @@ export class CacheKeeper {
     const state = stateOf(this.#onGpu);
     const { cache, parts = [] } = this.#parts;
     const slotBytes = [...cache.planes.values()].reduce((sum, bytes) => sum + bytes, 0);
+    const held = cache.slots.reduce((sum, { total }) => sum + total, 0);
     return {
       state,
       sections: [...captureRows(this.#onGpu), ...parts.flatMap((part) => part.capture())],
-      bytes: slotBytes * cache.shape.numKvHeads * cache.shape.numLayers * state.length,
+      bytes: slotBytes * held,
     };
   }
 
@@ -121,7 +123,9 @@ export class CacheKeeper {
     return measure(0, async () => {
       cache.clear();
       try {
-        await decoder.reserve(cache.slotsFor(isWhole ? state.length : tokens, 1));
+        const held = isWhole ? state : firstTokens(state, tokens);
+        await decoder.reserve(slotsOfState(held, 1));
+        takeState(this.#onGpu, held);
         await restoreRows(this.#onGpu, file.sections, { state, wanted });
         for (const part of parts) await part.restore(file.sections);
         await gpu.finished();
@@ -129,7 +133,6 @@ export class CacheKeeper {
         cache.clear();
         throw error;
       }
-      takeState(this.#onGpu, isWhole ? state : firstTokens(state, tokens));
       // In one run a pass would end where a chunk does; where all is restored, the next one begins there in any case.
       const endsPass = isWhole || tokens % Number(identity.chunkLength) === 0;
       cache.restored = { tokens, bitIdentical: endsPass && file.facts.device === device };
@@ -165,6 +168,8 @@ export class CacheKeeper {
 
 /** The state that the first `tokens` tokens made, where nothing was evicted. */
 function firstTokens(state: CacheState, tokens: number): CacheState {
+  const headLengths = state.headLengths.map((lengths) => lengths.map(() => tokens));
+  const listedTokens = state.listedTokens.map(() => 0);
   const first = { tokens: state.tokens.slice(0, tokens), length: tokens };
-  return { ...first, knownSlots: 0, knownTokens: 0, summedSlots: 0 };
+  return { ...first, headLengths, listedTokens, summedSlots: 0 };
 }

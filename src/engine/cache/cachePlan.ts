@@ -2,21 +2,26 @@
 
 import type { ModelSettings } from "../../protocol.ts";
 import { UserError } from "../errors.ts";
-import type { DecoderConfig } from "../model/decoderConfig.ts";
+import type { LayerConfig } from "../model/decoderConfig.ts";
 import { type CachePolicyId, cachePolicyOf } from "./policies/index.ts";
 import type { CachePolicy } from "./policies/policy.ts";
 import { type PositionScheme, type PositionSchemeId, positionSchemeOf } from "./positionSchemes.ts";
 
+/** What an eviction leaves of a layer: tokens per KV head, sinks and recent window included. */
+export interface LayerBudget {
+  readonly budget: number;
+  readonly sinks: number;
+  readonly recent: number;
+}
+
 /** A cache of bounded length. */
-export interface CachePlan {
+export interface CachePlan extends LayerBudget {
   readonly policyId: CachePolicyId;
   readonly policy: CachePolicy;
   readonly schemeId: PositionSchemeId;
   readonly scheme: PositionScheme;
-  /** Tokens per layer and KV head behind each chunk, sinks and recent window included. */
-  readonly budget: number;
-  readonly sinks: number;
-  readonly recent: number;
+  /** Of each layer; the plan's own budget is the mean that was asked for. */
+  readonly layers: readonly LayerBudget[];
   /** Every so many-th query is recorded, where the policy looks at all. */
   readonly queryStride: number;
   /** Tokens between two evictions. */
@@ -32,7 +37,7 @@ const DEFAULT_SINKS = 4;
  */
 export function planCache(
   settings: ModelSettings,
-  config: Pick<DecoderConfig, "layers">,
+  config: { readonly layers: readonly Pick<LayerConfig, "slidingWindow">[] },
   interval: number,
 ): CachePlan | undefined {
   const [policyId, policy] = cachePolicyOf(settings.cachePolicy);
@@ -65,7 +70,8 @@ export function planCache(
     );
   }
   const kept = { budget, sinks, recent: window };
-  return { policyId, policy, schemeId, scheme, ...kept, queryStride, interval };
+  const layers = config.layers.map(() => kept);
+  return { policyId, policy, schemeId, scheme, ...kept, layers, queryStride, interval };
 }
 
 function refuseBounds(settings: ModelSettings, policyId: CachePolicyId): void {

@@ -1,7 +1,7 @@
 // Where the rows of a cache lie in its buffers: for each layer and plane the filled slots of each head. The one place that
 // saving, restoring, branching and mapping know them from.
 
-import type { CacheCounters, KvCache, LayerCache, Plane } from "./kvCache.ts";
+import type { KvCache, LayerCache, Plane } from "./kvCache.ts";
 
 /** A plane of a layer. */
 export interface PlaneRows {
@@ -17,19 +17,10 @@ export interface PlaneRows {
 /** Every plane of every layer, in a fixed order. */
 export function* planeRows(cache: KvCache): Generator<PlaneRows> {
   for (const [layer, buffers] of cache.layers.entries()) {
-    const heads = Array.from({ length: cache.shape.numKvHeads }, (_, head) => head);
-    const firstRows = heads.map((head) => head * cache.capacity);
+    const { firstRows } = cache.slots[layer] ?? { firstRows: [] };
     for (const [plane, slotBytes] of cache.planes)
       yield { layer, plane, buffer: bufferOf(buffers, plane), slotBytes, firstRows };
   }
-}
-
-/** Filled slots of each head under these counters: [layers][KV heads]. */
-export function filledSlots(
-  { numLayers, numKvHeads }: KvCache["shape"],
-  { length }: Pick<CacheCounters, "length">,
-): number[][] {
-  return Array.from({ length: numLayers }, () => new Array<number>(numKvHeads).fill(length));
 }
 
 function bufferOf(layer: LayerCache, plane: Plane): GPUBuffer {

@@ -1,12 +1,12 @@
 // Keeps a bounded cache within its budget, on the GPU: records the attention a policy looks at while chunks are read, and
-// between chunks scores, selects and gathers. Kept sets differ from head to head, their sizes do not.
+// between chunks scores, selects and gathers. Kept sets differ from head to head.
 
 import { BufferUsage } from "../gpu/bufferUsage.ts";
 import type { CommandList } from "../gpu/commandList.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Kernel } from "../gpu/kernel.ts";
 import type { AttentionShape } from "../model/operations/attention.ts";
-import type { CachePlan } from "./cachePlan.ts";
+import type { CachePlan, LayerBudget } from "./cachePlan.ts";
 import { evictionSources, GATHER_COLUMNS, recordedSlots } from "./evictionKernels.ts";
 import type { KvCache, LayerCache } from "./kvCache.ts";
 import type { ScoreBuffer, ScoreKernel } from "./policies/policy.ts";
@@ -37,7 +37,8 @@ export class Eviction {
   readonly #shape: AttentionShape;
   readonly #kernels: EvictionKernels;
   readonly #sample: GPUBuffer;
-  readonly #parameters: GPUBuffer;
+  /** Of each layer. */
+  readonly #parameters: readonly GPUBuffer[];
   /** Log-sum-exps of a pass's queries [chunkLength, numHeads], which attention emits where the policy looks at it. */
   readonly lse: GPUBuffer | undefined;
   /** Scratch of one layer at a time. */
@@ -60,10 +61,12 @@ export class Eviction {
     const scratch = (words: number): GPUBuffer =>
       gpu.buffers.allocate({ purpose: "activations", bytes: 4 * words });
     this.#sample = gpu.buffers.allocate({ purpose: "parameters", bytes: 16, usage });
-    this.#parameters = gpu.buffers.allocate({ purpose: "parameters", bytes: 32, usage });
+    this.#parameters = plan.layers.map(() =>
+      gpu.buffers.allocate({ purpose: "parameters", bytes: 32, usage }),
+    );
     this.lse = plan.policy.records && scratch(parts.chunkLength * numHeads);
     this.#anchor = scratch(numKvHeads * headDim);
-    this.#kept = scratch(numKvHeads * plan.budget);
+    this.#kept = scratch(numKvHeads * Math.max(...plan.layers.map(({ budget }) => budget)));
     this.#scores = scratch(1);
   }
 
@@ -76,10 +79,10 @@ export class Eviction {
     this.#summedSlots = slots;
   }
 
-  /** Make room for the scores of a cache of this capacity. */
-  reserve(capacity: number): void {
+  /** Make room for the scores of a layer of the cache. */
+  reserve({ slots }: KvCache): void {
     this.#gpu.buffers.release(this.#scores);
-    const bytes = 4 * capacity * this.#shape.numKvHeads;
+    const bytes = 4 * Math.max(...slots.map(({ rows }) => rows));
     this.#scores = this.#gpu.buffers.allocate({ purpose: "activations", bytes });
   }
 
@@ -116,8 +119,8 @@ export class Eviction {
   }
 
   /**
-   * Add the attention of the sampled queries to the layer's sums, behind the attention that emitted `lse`; `length` slots
-   * are filled with the pass.
+   * Add the attention of the sampled queries to the layer's sums, behind the attention that emitted `lse`; at most `length`
+   * slots of a head are filled with the pass.
    */
   encodeRecord(
     commands: CommandList,
@@ -128,33 +131,44 @@ export class Eviction {
     const sums = present(cache.attentionSums);
     commands.dispatch(
       this.#kernels.sums,
-      [qkv, cache.keys, present(this.lse), sums, step, this.#sample, cache.capacity],
+      [qkv, cache.keys, present(this.lse), sums, step, this.#sample, cache.heads],
       [Math.ceil(length / recordedSlots(this.#gpu.capabilities)), this.#shape.numKvHeads],
     );
   }
 
-  /** Queue what the next eviction goes by. */
-  write(cache: KvCache): void {
-    const { budget, sinks, recent } = this.plan;
-    const { length, tokensRead, known } = cache;
-    const words = [length, budget, sinks, recent, tokensRead, known.slots, known.tokens];
-    this.#gpu.buffers.write(this.#parameters, 0, Uint32Array.from(words));
-    this.#summedSlots = budget;
+  /** Whether a layer holds more than its budget. */
+  isDue(cache: KvCache, layer: number): boolean {
+    return (cache.slots[layer]?.longest ?? 0) > this.#budget(layer).budget;
   }
 
-  /** Bring a layer of `length` slots down to the budget. */
-  encode(commands: CommandList, cache: LayerCache, length: number): void {
+  /** Queue what the next eviction goes by. */
+  write(cache: KvCache): void {
+    const { length, tokensRead } = cache;
+    for (const [layer, buffer] of this.#parameters.entries()) {
+      const { budget, sinks, recent } = this.#budget(layer);
+      const listedTokens = cache.slots[layer]?.listedTokens ?? 0;
+      const words = [length, budget, sinks, recent, tokensRead, listedTokens];
+      this.#gpu.buffers.write(buffer, 0, Uint32Array.from(words));
+    }
+    this.#summedSlots = Math.min(length, this.plan.budget);
+  }
+
+  /** Bring a layer that is due down to its budget; returns the slots that its heads then hold. */
+  encode(commands: CommandList, cache: KvCache, index: number): readonly number[] {
     const { numKvHeads } = this.#shape;
     const { scores, select, gatherPositions, gatherKeys, gatherValues, gatherSums } = this.#kernels;
-    const uniforms = [this.#parameters, cache.capacity];
+    const [layer, slots] = [cache.layers[index], cache.slots[index]];
+    const parameters = this.#parameters[index];
+    if (!layer || !slots || !parameters) throw new Error(`the cache has no layer ${index}`);
+    const uniforms = [parameters, layer.heads];
     for (const { kernel, of } of scores) {
-      const buffers = of.buffers.map((name) => this.#buffer(name, cache));
-      commands.dispatch(kernel, [...buffers, ...uniforms], of.grid(length));
+      const buffers = of.buffers.map((name) => this.#buffer(name, layer));
+      commands.dispatch(kernel, [...buffers, ...uniforms], of.grid(slots.longest));
     }
     commands.dispatch(select, [this.#scores, this.#kept, ...uniforms], [numKvHeads]);
     commands.dispatch(
       gatherPositions,
-      [this.#kept, present(cache.positions), ...uniforms],
+      [this.#kept, present(layer.positions), ...uniforms],
       [numKvHeads],
     );
     const gather = (kernel: Kernel, rows: GPUBuffer, rowWords: number): void =>
@@ -165,15 +179,20 @@ export class Eviction {
       );
     const { keyType, valueType, headDim } = this.#shape;
     // Where keys move to other positions, those before RoPE are gathered, and turned anew.
-    gather(gatherKeys, cache.unrotatedKeys ?? cache.keys, rowBytes(keyType, headDim) / 4);
-    gather(gatherValues, cache.values, rowBytes(valueType, headDim) / 4);
-    if (this.plan.policy.records?.accumulates) gather(gatherSums, present(cache.attentionSums), 1);
+    gather(gatherKeys, layer.unrotatedKeys ?? layer.keys, rowBytes(keyType, headDim) / 4);
+    gather(gatherValues, layer.values, rowBytes(valueType, headDim) / 4);
+    if (this.plan.policy.records?.accumulates) gather(gatherSums, present(layer.attentionSums), 1);
+    return slots.lengths.map(() => this.#budget(index).budget);
   }
 
   dispose(): void {
-    const own = [this.#sample, this.#parameters, this.#anchor, this.#kept, this.#scores];
+    const own = [this.#sample, this.#anchor, this.#kept, this.#scores, ...this.#parameters];
     for (const buffer of own) this.#gpu.buffers.release(buffer);
     if (this.lse !== undefined) this.#gpu.buffers.release(this.lse);
+  }
+
+  #budget(layer: number): LayerBudget {
+    return this.plan.layers[layer] ?? this.plan;
   }
 
   #buffer(name: ScoreBuffer, cache: LayerCache): GPUBuffer {

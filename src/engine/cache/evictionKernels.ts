@@ -46,6 +46,7 @@ export function evictionSources(
     file: "gather_rows.wgsl",
     constants: {
       WORKGROUP_SIZE: GATHER_WORKGROUP,
+      NUM_KV_HEADS: numKvHeads,
       COLUMNS: Math.min(GATHER_COLUMNS, rowWords),
       ROW_WORDS: rowWords,
     },
@@ -58,10 +59,13 @@ export function evictionSources(
           parts: { ...keyCache, ...boundPart(capabilities) },
           constants: { ...record, TILE: tileOf(headDim) },
         },
-    select: { file: "select_slots.wgsl", constants: { WORKGROUP_SIZE: SELECT_WORKGROUP } },
+    select: {
+      file: "select_slots.wgsl",
+      constants: { WORKGROUP_SIZE: SELECT_WORKGROUP, NUM_KV_HEADS: numKvHeads },
+    },
     gatherPositions: {
       file: "gather_positions.wgsl",
-      constants: { WORKGROUP_SIZE: GATHER_WORKGROUP },
+      constants: { WORKGROUP_SIZE: GATHER_WORKGROUP, NUM_KV_HEADS: numKvHeads },
     },
     gatherKeys: gather(rowBytes(keyType, headDim) / 4),
     gatherValues: gather(rowBytes(valueType, headDim) / 4),

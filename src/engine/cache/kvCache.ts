@@ -1,6 +1,6 @@
-// Keys and values of the tokens read so far, one pair of buffers a layer: [numKvHeads, capacity, headDim]. The cache knows
-// which tokens it stands for, so that a later prompt reuses what it shares. Under a bounded policy slots are fewer than
-// tokens; all heads of all layers hold the same number.
+// Keys and values of the tokens read so far, one pair of buffers a layer: [rows, headDim], the rows of its KV heads one
+// behind the other. The cache knows which tokens it stands for, so that a later prompt reuses what it shares. Under a
+// bounded policy slots are fewer than tokens, and layers and heads may hold different numbers of them.
 
 import type { CacheStats } from "../../protocol.ts";
 import { UserError } from "../errors.ts";
@@ -9,6 +9,7 @@ import type { Gpu } from "../gpu/device.ts";
 import type { CacheBuffers } from "../model/operations/attention.ts";
 import type { Position } from "../model/step.ts";
 import type { CachePlan } from "./cachePlan.ts";
+import { LayerSlots, tableBytes } from "./layerSlots.ts";
 import { type CacheTypeId, rowBytes } from "./types.ts";
 
 export interface KvCacheShape {
@@ -30,9 +31,9 @@ export type Plane = "keys" | "values" | "unrotatedKeys" | "positions" | "attenti
 export interface LayerCache extends CacheBuffers {
   /** Keys before RoPE, where positions move; `keys` are those turned by their slots. */
   readonly unrotatedKeys?: GPUBuffer;
-  /** Tokens that the slots moved by evictions hold [numKvHeads, capacity]. */
+  /** Tokens that the slots moved by evictions hold [rows]. */
   readonly positions?: GPUBuffer;
-  /** Attention recorded for the policy [numKvHeads, capacity]. */
+  /** Attention recorded for the policy [rows]. */
   readonly attentionSums?: GPUBuffer;
 }
 
@@ -40,10 +41,12 @@ export interface LayerCache extends CacheBuffers {
 export interface CacheCounters {
   /** Tokens the cache stands for, evicted ones included. */
   readonly tokens: readonly number[];
-  /** Slots that hold a token. */
+  /** Slots that hold a token, of a head without surplus. */
   readonly length: number;
-  readonly knownSlots: number;
-  readonly knownTokens: number;
+  /** Slots that hold a token: [layers][KV heads]. */
+  readonly headLengths: readonly (readonly number[])[];
+  /** Tokens read at each layer's last eviction. */
+  readonly listedTokens: readonly number[];
 }
 
 /** Who relies on the first tokens of the cache, such as a trunk that branches share. */
@@ -63,15 +66,14 @@ const SLOT_STEP = 256;
 export class KvCache {
   readonly shape: KvCacheShape;
   readonly #gpu: Gpu;
-  readonly #capacityBuffer: GPUBuffer;
+  readonly #slots: readonly LayerSlots[];
+  /** Of each layer, where its heads lie. */
+  readonly #tables: readonly GPUBuffer[];
   /** Bytes of a slot of one head. */
   readonly #planes: ReadonlyMap<Plane, number>;
-  #layers: readonly LayerCache[] = [];
-  #capacity = 0;
+  readonly #layers: LayerCache[] = [];
   #tokens: number[] = [];
   #length = 0;
-  #knownSlots = 0;
-  #knownTokens = 0;
   /** Set while somebody relies on what the cache holds. */
   watcher: CacheWatcher | undefined;
   /** What was restored from disk and is still held. */
@@ -81,32 +83,31 @@ export class KvCache {
     this.#gpu = gpu;
     this.shape = shape;
     this.#planes = new Map(planesOf(shape));
-    this.#capacityBuffer = gpu.buffers.allocate({
-      purpose: "parameters",
-      bytes: 4,
-      usage: BufferUsage.UNIFORM | BufferUsage.COPY_DST,
-      label: "capacity",
-    });
+    const { numLayers, numKvHeads } = shape;
+    this.#slots = Array.from({ length: numLayers }, () => new LayerSlots(numKvHeads));
+    this.#tables = this.#slots.map(() =>
+      gpu.buffers.allocate({
+        purpose: "parameters",
+        bytes: tableBytes(numKvHeads),
+        usage: BufferUsage.UNIFORM | BufferUsage.COPY_DST,
+        label: "heads",
+      }),
+    );
   }
 
-  /** Slots that hold a token. */
+  /** Slots that hold a token, of a head without surplus: what steps count by. */
   get length(): number {
     return this.#length;
+  }
+
+  /** What the heads of each layer hold. */
+  get slots(): readonly LayerSlots[] {
+    return this.#slots;
   }
 
   /** Tokens the cache stands for, evicted ones included. */
   get tokensRead(): number {
     return this.#tokens.length;
-  }
-
-  /** Slots that buffers exist for. */
-  get capacity(): number {
-    return this.#capacity;
-  }
-
-  /** Slots whose tokens are listed in `positions`, and the tokens read when they were. */
-  get known(): { readonly slots: number; readonly tokens: number } {
-    return { slots: this.#knownSlots, tokens: this.#knownTokens };
   }
 
   /** Bytes of a slot of one head, of everything a layer holds. */
@@ -119,17 +120,18 @@ export class KvCache {
     return {
       tokens: [...this.#tokens],
       length: this.#length,
-      knownSlots: this.#knownSlots,
-      knownTokens: this.#knownTokens,
+      headLengths: this.#slots.map(({ lengths }) => lengths),
+      listedTokens: this.#slots.map(({ listedTokens }) => listedTokens),
     };
   }
 
-  /** Note that the slots hold what `counters` say; the caller has filled the buffers. */
-  restoreCounters({ tokens, length, knownSlots, knownTokens }: CacheCounters): void {
+  /** Note that the slots hold what `counters` say; there is room for them, and the caller fills the buffers. */
+  restoreCounters({ tokens, length, headLengths, listedTokens }: CacheCounters): void {
     this.#tokens = [...tokens];
     this.#length = length;
-    this.#knownSlots = knownSlots;
-    this.#knownTokens = knownTokens;
+    for (const [layer, slots] of this.#slots.entries())
+      slots.hold(headLengths[layer] ?? [], listedTokens[layer] ?? 0);
+    this.#writeTables();
   }
 
   /** Buffers of each layer; other ones after `reserve` returned true. */
@@ -137,12 +139,16 @@ export class KvCache {
     return this.#layers;
   }
 
-  /** Slots needed to read `tokens` more and then `generated` without an eviction. */
-  slotsFor(tokens: number, generated: number): number {
-    const { plan } = this.shape;
-    const all = this.#length + tokens;
-    if (plan === undefined) return all + generated;
-    return Math.min(all, Math.max(this.#length, plan.budget) + plan.interval) + generated;
+  /** Slots that each layer's heads need to read `tokens` more and then `generated` without an eviction; the mean over its heads. */
+  slotsFor(tokens: number, generated: number): number[] {
+    const { plan, numKvHeads } = this.shape;
+    return this.#slots.map((slots, layer) => {
+      const held = Math.ceil(slots.total / numKvHeads);
+      const all = held + tokens;
+      if (plan === undefined) return all + generated;
+      const budget = plan.layers[layer]?.budget ?? plan.budget;
+      return Math.min(all, Math.max(held, budget) + plan.interval) + generated;
+    });
   }
 
   /** Position of the next slot's token. */
@@ -152,21 +158,27 @@ export class KvCache {
   }
 
   /**
-   * Make room for `slots`. Returns whether the buffers were replaced.
+   * Make room for so many slots of each layer's heads, if all hold the same number. Returns whether buffers were replaced.
    * @throws UserError when the adapter cannot bind a layer of that size
    */
-  reserve(slots: number): boolean {
-    if (slots <= this.#capacity) return false;
-    const wanted = Math.max(slots, Math.ceil(this.#capacity * GROWTH));
-    const rounded = Math.ceil(wanted / SLOT_STEP) * SLOT_STEP;
-    this.#grow(Math.max(slots, Math.min(rounded, this.shape.maxSlots)));
+  reserve(slotsOfLayers: readonly number[]): boolean {
+    const grown = this.#slots.map((slots, layer) => {
+      const needed = slotsOfLayers[layer] ?? 0;
+      if (needed <= slots.capacity) return false;
+      const wanted = Math.max(needed, Math.ceil(slots.capacity * GROWTH));
+      const rounded = Math.ceil(wanted / SLOT_STEP) * SLOT_STEP;
+      this.#grow(layer, Math.max(needed, Math.min(rounded, this.shape.maxSlots)));
+      return true;
+    });
+    if (!grown.includes(true)) return false;
+    this.#writeTables();
     return true;
   }
 
   /** Note that the next slots hold these tokens; the kernels store them. */
   append(tokens: readonly number[]): void {
     for (const token of tokens) this.#tokens.push(token);
-    this.#length += tokens.length;
+    this.#move(tokens.length);
   }
 
   /** An eviction is about to move rows. */
@@ -174,11 +186,14 @@ export class KvCache {
     this.watcher?.willRewrite();
   }
 
-  /** Note that an eviction left `slots` slots. */
-  evicted(slots: number): void {
-    this.#length = slots;
-    this.#knownSlots = slots;
-    this.#knownTokens = this.#tokens.length;
+  /** Note that an eviction left the heads of each layer so many slots; `undefined` where it left all. */
+  evicted(lengths: readonly (readonly number[] | undefined)[]): void {
+    this.#length = Math.min(this.#length, this.shape.plan?.budget ?? this.#length);
+    for (const [layer, slots] of this.#slots.entries()) {
+      const left = lengths[layer];
+      if (left !== undefined) slots.hold(left, this.#tokens.length);
+    }
+    this.#writeTables();
   }
 
   /**
@@ -199,14 +214,11 @@ export class KvCache {
   stats(): CacheStats {
     const { numLayers, numKvHeads, typeK, typeV, plan } = this.shape;
     const read = this.tokensRead;
-    const bytes = [...this.#planes].map(([plane, perSlot]): [string, number] => [
-      plane,
-      perSlot * numKvHeads * numLayers,
-    ]);
-    const perToken = bytes.reduce((sum, [, perSlot]) => sum + perSlot, 0);
-    const kept = Array.from({ length: numLayers }, () =>
-      new Array<number>(numKvHeads).fill(this.#length),
-    );
+    const bytes = [...this.#planes].map(([plane, perSlot]): [string, number] => [plane, perSlot]);
+    const perSlot = bytes.reduce((sum, [, bytes]) => sum + bytes, 0);
+    const total = this.#slots.reduce((sum, slots) => sum + slots.total, 0);
+    const kept = total / (numLayers * numKvHeads);
+    const rows = this.#slots.reduce((sum, slots) => sum + slots.rows, 0);
     return {
       policy: plan?.policyId ?? "full",
       positionScheme: plan?.schemeId ?? "original",
@@ -215,22 +227,20 @@ export class KvCache {
       typeK,
       typeV,
       tokensRead: read,
-      tokensKept: this.#length,
-      tokensEvicted: read - this.#length,
-      tokensKeptPerHead: kept,
-      compressionRatio: read === 0 ? 0 : 1 - this.#length / read,
-      bytes: perToken * this.#capacity,
-      bytesByPurpose: Object.fromEntries(
-        bytes.map(([plane, perSlot]) => [plane, perSlot * this.#capacity]),
-      ),
-      bytesPerToken: perToken,
+      tokensKept: Math.round(kept),
+      tokensEvicted: read - Math.round(kept),
+      tokensKeptPerHead: this.#slots.map(({ lengths }) => lengths),
+      compressionRatio: read === 0 ? 0 : 1 - kept / read,
+      bytes: perSlot * rows,
+      bytesByPurpose: Object.fromEntries(bytes.map(([plane, bytes]) => [plane, bytes * rows])),
+      bytesPerToken: perSlot * numKvHeads * numLayers,
       ...(this.restored && { restored: this.restored }),
     };
   }
 
   dispose(): void {
     for (const layer of this.#layers) this.#release(layer);
-    this.#gpu.buffers.release(this.#capacityBuffer);
+    for (const table of this.#tables) this.#gpu.buffers.release(table);
   }
 
   #sharedPrefix(tokens: readonly number[]): number {
@@ -243,16 +253,29 @@ export class KvCache {
   #truncate(tokens: number): void {
     if (this.watcher && tokens < this.watcher.tokens) this.watcher.lost();
     if (this.restored && tokens < this.restored.tokens) this.restored = undefined;
-    this.#length -= this.#tokens.length - tokens;
+    this.#move(tokens - this.#tokens.length);
     this.#tokens.length = tokens;
     if (tokens > 0) return;
     this.#length = 0;
-    this.#knownSlots = 0;
-    this.#knownTokens = 0;
+    for (const slots of this.#slots) slots.hold(new Array(slots.lengths.length).fill(0), 0);
+    this.#writeTables();
   }
 
-  #grow(capacity: number): void {
-    const { numKvHeads, numLayers } = this.shape;
+  /** Every head holds so many slots more, or fewer. */
+  #move(slots: number): void {
+    this.#length += slots;
+    for (const layer of this.#slots) layer.append(slots);
+  }
+
+  #writeTables(): void {
+    for (const [layer, table] of this.#tables.entries()) {
+      const words = this.#slots[layer]?.table(this.#length);
+      if (words !== undefined) this.#gpu.buffers.write(table, 0, words);
+    }
+  }
+
+  #grow(index: number, capacity: number): void {
+    const { numKvHeads } = this.shape;
     const limit = this.#gpu.device.limits.maxStorageBufferBindingSize;
     const perSlot = numKvHeads * Math.max(...this.#planes.values());
     if (perSlot * capacity > limit) {
@@ -260,35 +283,47 @@ export class KvCache {
         `A cache of ${capacity} tokens does not fit in one binding of this adapter: set the context length to ${Math.floor(limit / perSlot)} or less.`,
       );
     }
-    const { buffers } = this.#gpu;
-    this.#layers = Array.from({ length: numLayers }, (_, index) => {
-      const planes = [...this.#planes].map(([plane, rowBytes]): [Plane, GPUBuffer] => [
-        plane,
-        buffers.allocate({ purpose: "cache", bytes: numKvHeads * capacity * rowBytes }),
-      ]);
-      // Every layer has keys and values, see planesOf.
-      const layer = { ...Object.fromEntries(planes), capacity: this.#capacityBuffer } as LayerCache;
-      const old = this.#layers[index];
-      if (old !== undefined) {
-        this.#copyHeads(old, layer, capacity);
-        // Freed once the copy has run; so the old and the new cache exist together one layer at a time.
-        this.#release(old);
-      }
-      return layer;
-    });
-    this.#capacity = capacity;
-    buffers.write(this.#capacityBuffer, 0, Uint32Array.of(capacity));
+    const [slots, heads] = [this.#slots[index], this.#tables[index]];
+    if (!slots || !heads) throw new Error(`the cache has no layer ${index}`);
+    const planes = [...this.#planes].map(([plane, rowBytes]): [Plane, GPUBuffer] => [
+      plane,
+      this.#gpu.buffers.allocate({ purpose: "cache", bytes: numKvHeads * capacity * rowBytes }),
+    ]);
+    // Every layer has keys and values, see planesOf.
+    const layer = { ...Object.fromEntries(planes), heads } as LayerCache;
+    const old = this.#layers[index];
+    const { firstRows } = slots;
+    slots.grow(capacity);
+    if (old !== undefined) {
+      this.#copyHeads({ layer: old, firstRows }, layer, slots);
+      // Freed once the copy has run; so the old and the new cache exist together one layer at a time.
+      this.#release(old);
+    }
+    this.#layers[index] = layer;
   }
 
-  #copyHeads(source: LayerCache, target: LayerCache, capacity: number): void {
+  /** Copy what the heads hold to where `slots` has them now. */
+  #copyHeads(
+    source: { readonly layer: LayerCache; readonly firstRows: readonly number[] },
+    target: LayerCache,
+    slots: LayerSlots,
+  ): void {
     const { device } = this.#gpu;
     const encoder = device.createCommandEncoder();
     for (const [plane, rowBytes] of this.#planes) {
-      const [from, to] = [source[plane], target[plane]];
+      const [from, to] = [source.layer[plane], target[plane]];
       if (!from || !to) throw new Error(`a layer of the cache has no ${plane}`);
-      const [oldBytes, newBytes] = [rowBytes * this.#capacity, rowBytes * capacity];
-      for (let head = 0; head < this.shape.numKvHeads; head++)
-        encoder.copyBufferToBuffer(from, head * oldBytes, to, head * newBytes, oldBytes);
+      for (const [head, length] of slots.lengths.entries()) {
+        const [first, target] = [source.firstRows[head] ?? 0, slots.firstRows[head] ?? 0];
+        if (length > 0)
+          encoder.copyBufferToBuffer(
+            from,
+            first * rowBytes,
+            to,
+            target * rowBytes,
+            length * rowBytes,
+          );
+      }
     }
     device.queue.submit([encoder.finish()]);
   }

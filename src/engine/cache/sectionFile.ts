@@ -7,8 +7,8 @@ import { dirname, join } from "node:path";
 import { throwIfStopped } from "../errors.ts";
 
 /** Their last byte is the version: raised whenever the format or what a prompt's prefix looks like changes. */
-const MAGIC = Buffer.from("LECTKV\0\x02", "latin1");
-const END_MAGIC = Buffer.from("LECTEND\x02", "latin1");
+const MAGIC = Buffer.from("LECTKV\0\x03", "latin1");
+const END_MAGIC = Buffer.from("LECTEND\x03", "latin1");
 const DIGEST_BYTES = 32;
 /** Behind the index: its length, its digest, the end's magic. */
 const TRAILER_BYTES = 4 + DIGEST_BYTES + END_MAGIC.length;

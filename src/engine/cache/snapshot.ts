@@ -2,7 +2,7 @@
 // written piece by piece. Restored, the model goes on as if it had never stopped.
 
 import type { Gpu } from "../gpu/device.ts";
-import { filledSlots, planeRows } from "./cacheRows.ts";
+import { planeRows } from "./cacheRows.ts";
 import type { Eviction } from "./eviction.ts";
 import type { CacheCounters, KvCache, Plane } from "./kvCache.ts";
 import { readAhead } from "./readAhead.ts";
@@ -51,7 +51,7 @@ export function takeState(
 
 /** The rows of the cache as sections, read from the GPU as they are asked for; until then the cache must stay as it is. */
 export function captureRows({ gpu, cache }: CacheOnGpu): Section[] {
-  const filled = filledSlots(cache.shape, cache.counters);
+  const filled = cache.slots.map(({ lengths }) => lengths);
   return [...planeRows(cache)].map(({ layer, plane, buffer, slotBytes, firstRows }) => {
     const ranges = piecesOf(slotBytes, filled[layer] ?? []);
     const read = async ({ head, first, slots }: RowRange) => {
@@ -62,9 +62,21 @@ export function captureRows({ gpu, cache }: CacheOnGpu): Section[] {
   });
 }
 
+/** Slots that each layer's heads need to hold a state and `more` tokens behind it; the mean over the heads. */
+export function slotsOfState({ headLengths }: CacheState, more: number): number[] {
+  return headLengths.map((lengths) => {
+    const total = lengths.reduce((sum, length) => sum + length, 0);
+    return Math.ceil(total / lengths.length) + more;
+  });
+}
+
 /** Whether sections hold the rows of such a cache in this state. */
 export function rowsFit(cache: KvCache, state: CacheState, sections: SectionSource): boolean {
-  return filledSlots(cache.shape, state).every((filled, layer) =>
+  const { numLayers, numKvHeads } = cache.shape;
+  const { headLengths } = state;
+  if (headLengths.length !== numLayers) return false;
+  if (headLengths.some((lengths) => lengths.length !== numKvHeads)) return false;
+  return headLengths.every((filled, layer) =>
     [...cache.planes].every(([plane, slotBytes]) => {
       const bytes = sections.pieceBytes(nameOf(layer, plane));
       const ranges = piecesOf(slotBytes, filled);
@@ -77,7 +89,7 @@ export function rowsFit(cache: KvCache, state: CacheState, sections: SectionSour
 }
 
 /**
- * Write the first `wanted` slots of each head into the cache, which has room for them, from the rows of `state`.
+ * Write the first `wanted` slots of each head into the cache, which counts them already, from the rows of `state`.
  * @throws DamagedError; the rows are then not to be used
  */
 export async function restoreRows(
@@ -85,7 +97,7 @@ export async function restoreRows(
   sections: SectionSource,
   { state, wanted }: { state: CacheState; wanted: number },
 ): Promise<void> {
-  const filled = filledSlots(cache.shape, state);
+  const filled = state.headLengths;
   const jobs = [...planeRows(cache)].flatMap((rows) =>
     piecesOf(rows.slotBytes, filled[rows.layer] ?? [])
       .map((range, piece) => ({ rows, range, piece }))

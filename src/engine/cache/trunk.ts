@@ -2,7 +2,7 @@
 // own, behind the trunk's; rows of the trunk are copied at the first write to them, which only evictions and records do.
 
 import type { Gpu } from "../gpu/device.ts";
-import { filledSlots, type PlaneRows, planeRows } from "./cacheRows.ts";
+import { type PlaneRows, planeRows } from "./cacheRows.ts";
 import type { KvCache, Plane } from "./kvCache.ts";
 import {
   type CacheOnGpu,
@@ -57,9 +57,9 @@ export class Trunk {
   /** Begin a branch: the cache holds the trunk and nothing behind it. */
   reset(): void {
     this.#requireIntact();
+    takeState(this.#onGpu, this.state);
     for (const copy of this.#copies) copy.restore();
     for (const goBack of this.#goBack) goBack();
-    takeState(this.#onGpu, this.state);
     this.#isRewritten = false;
   }
 
@@ -68,8 +68,8 @@ export class Trunk {
     this.#requireIntact();
     const { cache } = this.#onGpu;
     const state = stateOf(this.#onGpu);
-    const ends = filledSlots(cache.shape, state);
-    const trunkEnds = filledSlots(cache.shape, this.state);
+    const ends = state.headLengths;
+    const trunkEnds = this.state.headLengths;
     const rows = [...planeRows(cache)].map((plane) => {
       // Sums of the trunk's slots are each branch's own.
       const isWhole = this.#isRewritten || plane.plane === "attentionSums";
@@ -95,8 +95,8 @@ export class Trunk {
     // Made by `keep` and nowhere else.
     const { rows, isRewritten, state } = branch as KeptBranch;
     if (isRewritten) this.#copyBeforeWrite();
-    for (const row of rows) row.restore();
     takeState(this.#onGpu, state);
+    for (const row of rows) row.restore();
   }
 
   /** Give the trunk up; its tokens stay in the cache. */
@@ -113,7 +113,7 @@ export class Trunk {
 
   #copy(isWanted: (plane: Plane) => boolean): void {
     const { cache } = this.#onGpu;
-    const ends = filledSlots(cache.shape, this.state);
+    const ends = this.state.headLengths;
     for (const plane of planeRows(cache))
       if (isWanted(plane.plane))
         this.#copies.push(new Rows(this.#onGpu, plane, rangesOf(ends[plane.layer])));

@@ -2,6 +2,7 @@
 
 import type { Eviction, QuerySample } from "../cache/eviction.ts";
 import type { KvCache } from "../cache/kvCache.ts";
+import type { LayerSlots } from "../cache/layerSlots.ts";
 import { CommandList } from "../gpu/commandList.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { type Activations, allocateActivations, releaseActivations } from "./activations.ts";
@@ -25,7 +26,7 @@ interface Pass {
   /** The pass's token ids and step. */
   readonly ids: GPUBuffer;
   readonly step: GPUBuffer;
-  /** Most slots its attention sees. */
+  /** Slots its attention sees, of a head without surplus. */
   readonly cacheLength: number;
   /** Queries whose attention is recorded. */
   readonly sample?: QuerySample | undefined;
@@ -69,14 +70,14 @@ export class Decoder {
     this.#partial = this.#allocatePartial();
   }
 
-  /** Make room in the cache for `slots`; command lists built before must not be used any more when it grew. */
-  async reserve(slots: number): Promise<void> {
+  /** Make room in the cache for `slots` of each layer; command lists built before must not be used any more when it grew. */
+  async reserve(slots: readonly number[]): Promise<void> {
     if (!this.#cache.reserve(slots)) return;
     this.#decodeLists.clear();
     this.#releasePartial();
     this.#partial = this.#allocatePartial();
-    this.eviction?.reserve(this.#cache.capacity);
-    this.sparsePrefill?.reserve(this.#cache.capacity);
+    this.eviction?.reserve(this.#cache);
+    this.sparsePrefill?.reserve(Math.max(...this.#cache.slots.map(({ capacity }) => capacity)));
     await this.#gpu.kernels.forgetBindings();
   }
 
@@ -92,19 +93,43 @@ export class Decoder {
     });
   }
 
-  /** Bring the cache down to its budget, one list a layer; `eviction.write` comes first. */
-  evictionLists(): CommandList[] {
+  /** Bring the layers of a bounded cache that hold more than their budgets down to them. */
+  evict(): void {
     const { eviction } = this;
-    if (eviction === undefined) return [];
-    const { budget } = eviction.plan;
-    writeStep(this.#gpu, this.#keptStep, { numTokens: budget, firstPosition: 0, firstSlot: 0 });
-    return this.#cache.layers.map((cache, layer) => {
+    const cache = this.#cache;
+    const due = cache.layers.map((_, layer) => eviction?.isDue(cache, layer) ?? false);
+    if (eviction === undefined || !due.includes(true)) return;
+    cache.willEvict();
+    eviction.write(cache);
+    const lengths = due.map((isDue, layer) => {
+      if (!isDue) return undefined;
       const commands = new CommandList();
-      eviction.encode(commands, cache, this.#cache.length);
-      const { rotateKeys, frequencies } = this.#layer(layer);
-      rotateKeys?.(commands, { cache, frequencies, step: this.#keptStep }, budget);
-      return commands;
+      const left = eviction.encode(commands, cache, layer);
+      this.#submit(commands);
+      return left;
     });
+    cache.evicted(lengths);
+    this.#rotateKept(due);
+  }
+
+  /** Turn the keys that an eviction moved by their new positions. */
+  #rotateKept(moved: readonly boolean[]): void {
+    const { length } = this.#cache;
+    writeStep(this.#gpu, this.#keptStep, { numTokens: length, firstPosition: 0, firstSlot: 0 });
+    for (const [index, cache] of this.#cache.layers.entries()) {
+      const { rotateKeys, frequencies } = this.#layer(index);
+      if (rotateKeys === undefined || !moved[index]) continue;
+      const commands = new CommandList();
+      const { longest } = this.#slots(index);
+      rotateKeys(commands, { cache, frequencies, step: this.#keptStep }, longest);
+      this.#submit(commands);
+    }
+  }
+
+  #submit(commands: CommandList): void {
+    const encoder = this.#gpu.device.createCommandEncoder();
+    commands.encode(encoder);
+    this.#gpu.device.queue.submit([encoder.finish()]);
   }
 
   /** Draw the next token from the last of a chunk's `tokens` rows. */
@@ -114,9 +139,11 @@ export class Decoder {
     return commands;
   }
 
-  /** Read the token drawn last, and draw the next one. The cache holds at most `cacheLength` slots with it. */
+  /** Read the token drawn last, and draw the next one. The cache's length with it is at most `cacheLength`. */
   decodeList(cacheLength: number): CommandList {
-    const splits = this.#operations.layers.map(({ attention }) => attention.splits(cacheLength));
+    const splits = this.#operations.layers.map(({ attention }, layer) =>
+      attention.splits(this.#longest(layer, cacheLength)),
+    );
     const key = splits.join();
     let commands = this.#decodeLists.get(key);
     if (commands === undefined) {
@@ -206,18 +233,29 @@ export class Decoder {
     const cache = this.#cache.layers[layer];
     if (!cache) throw new Error(`layer ${layer} has no cache: reserve comes first`);
     const { qkv, attended } = this.activations;
-    rope(commands, { frequencies, norms, qkv, step }, tokens);
+    const longest = this.#longest(layer, cacheLength);
+    rope(commands, { frequencies, norms, qkv, step, heads: cache.heads }, tokens);
     const shared = { qkv, cache, output: attended, step, lse: this.eviction?.lse };
     const buffers: AttentionBuffers = { ...shared, ...this.#partial };
     const stored = { ...cache, keys: cache.unrotatedKeys ?? cache.keys };
     attention.encodeStore(commands, { ...buffers, cache: stored }, tokens);
     rotateKeys?.(commands, { cache, frequencies, step }, tokens);
-    if (tokens === 1) attention.encodeDecode(commands, buffers, cacheLength);
+    if (tokens === 1) attention.encodeDecode(commands, buffers, longest);
     else if (this.sparsePrefill !== undefined && attention.shape.window === 0)
       this.sparsePrefill.encode(commands, layer, buffers, { tokens, cacheLength });
     else attention.encodePrefill(commands, buffers, tokens);
-    if (sample !== undefined)
-      this.eviction?.encodeRecord(commands, { qkv, cache, step }, cacheLength);
+    if (sample !== undefined) this.eviction?.encodeRecord(commands, { qkv, cache, step }, longest);
+  }
+
+  /** Slots of the layer's head that holds most, when the cache's length is `cacheLength`. */
+  #longest(layer: number, cacheLength: number): number {
+    return cacheLength + this.#slots(layer).longest - this.#cache.length;
+  }
+
+  #slots(layer: number): LayerSlots {
+    const slots = this.#cache.slots[layer];
+    if (slots === undefined) throw new Error(`the cache has no layer ${layer}`);
+    return slots;
   }
 
   #layer(index: number): LayerOperations {
@@ -236,8 +274,10 @@ export class Decoder {
 
   /** Room for the parts of a split decode, for every slot the cache has. */
   #allocatePartial(): { partial: GPUBuffer; statistics: GPUBuffer } {
-    const { capacity } = this.#cache;
-    const sizes = this.#operations.layers.map(({ attention }) => attention.partialBytes(capacity));
+    const sizes = this.#operations.layers.map(({ attention }, layer) => {
+      const { longest, free } = this.#slots(layer);
+      return attention.partialBytes(longest + free);
+    });
     const allocate = (which: "partial" | "statistics"): GPUBuffer =>
       this.#gpu.buffers.allocate({
         purpose: "activations",

@@ -2,7 +2,7 @@
 // through one layer's cache in chunks, and the tokens each head keeps are compared behind every eviction.
 
 import assert from "node:assert/strict";
-import { type CachePlan, planCache } from "../../../src/engine/cache/cachePlan.ts";
+import { planCache } from "../../../src/engine/cache/cachePlan.ts";
 import { createEviction } from "../../../src/engine/cache/eviction.ts";
 import { KvCache } from "../../../src/engine/cache/kvCache.ts";
 import { type CachePolicyId, cachePolicies } from "../../../src/engine/cache/policies/index.ts";
@@ -100,7 +100,7 @@ async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<v
     cacheQueryStride: stride,
     positionScheme: "original",
   };
-  const plan = planCache(settings, { layers: [] }, INTERVAL);
+  const plan = planCache(settings, { layers: [{}] }, INTERVAL);
   assert.ok(plan);
   const rows = rowsOf(test, qkvSize(shape));
   const stream = split(rows, shape);
@@ -116,7 +116,7 @@ async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<v
   const attention = await createAttention(gpu, shape);
   const eviction = await createEviction(gpu, plan, { shape, chunkLength: INTERVAL });
   cache.reserve(cache.slotsFor(TOKENS, 0));
-  eviction.reserve(cache.capacity);
+  eviction.reserve(cache);
   const [layer] = cache.layers;
   assert.ok(layer);
   const heads = Array.from({ length: NUM_KV_HEADS }, (_, h) => new ReferenceHead(stream, shape, h));
@@ -154,13 +154,13 @@ async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<v
     }
     held = held.map((slots) => [...slots, ...range(begin, end)]);
     for (const [h, head] of heads.entries()) head.record(begin, end, at2(held, h), stride);
-    if (cache.length > plan.budget) {
+    if (eviction.isDue(cache, 0)) {
       eviction.write(cache);
       const commands = new CommandList();
-      eviction.encode(commands, layer, cache.length);
+      const left = eviction.encode(commands, cache, 0);
       run(gpu, commands);
-      cache.evicted(plan.budget);
-      const kept = await readKept(gpu, cache, plan);
+      cache.evicted([left]);
+      const kept = await readKept(gpu, cache);
       const all = heads.map((head, h) => head.scores(id, at2(held, h), begin, end));
       const scores = id === "tova" ? all.map(() => meanOf(all)) : all;
       for (const [h, slots] of held.entries()) {
@@ -211,16 +211,17 @@ async function assertRows(
   { cache, stream, kept }: { cache: KvCache; stream: Stream; kept: readonly number[][] },
 ): Promise<void> {
   const [layer] = cache.layers;
-  assert.ok(layer);
+  const [slots] = cache.slots;
+  assert.ok(layer && slots);
   for (const [buffer, source] of [
     [layer.keys, stream.keys],
     [layer.values, stream.values],
   ] as const) {
     const all = new Float32Array(await gpu.read(buffer));
-    for (const [h, slots] of kept.entries()) {
-      const start = h * cache.capacity * HEAD_DIM;
-      const actual = all.subarray(start, start + slots.length * HEAD_DIM);
-      const expected = slots.flatMap((token) => {
+    for (const [h, tokens] of kept.entries()) {
+      const start = at(slots.firstRows, h) * HEAD_DIM;
+      const actual = all.subarray(start, start + tokens.length * HEAD_DIM);
+      const expected = tokens.flatMap((token) => {
         const row = (token * NUM_KV_HEADS + h) * HEAD_DIM;
         return [...source.subarray(row, row + HEAD_DIM)];
       });
@@ -229,13 +230,15 @@ async function assertRows(
   }
 }
 
-async function readKept(gpu: Gpu, cache: KvCache, { budget }: CachePlan): Promise<number[][]> {
+async function readKept(gpu: Gpu, cache: KvCache): Promise<number[][]> {
   const positions = cache.layers[0]?.positions;
-  assert.ok(positions);
+  const [slots] = cache.slots;
+  assert.ok(positions && slots);
   const all = new Uint32Array(await gpu.read(positions));
-  return Array.from({ length: NUM_KV_HEADS }, (_, h) => [
-    ...all.subarray(h * cache.capacity, h * cache.capacity + budget),
-  ]);
+  return slots.lengths.map((length, h) => {
+    const first = at(slots.firstRows, h);
+    return [...all.subarray(first, first + length)];
+  });
 }
 
 function rowsOf({ kind, groupSize }: Case, rowSize: number): Float32Array {

@@ -210,11 +210,14 @@ describe("a model's cache, saved and restored", function () {
   it("does not take rows of another size", async () => {
     const { keeper } = await load({});
     await keeper.read(randomPrompt(20), {});
-    const sections = { length: 19 };
+    const headLengths = [
+      [19, 19],
+      [20, 20],
+    ];
     const found = await throughFile(
       keeper,
       async (found) => ({
-        shorter: await keeper.restore({ ...found, state: { ...found.state, ...sections } }),
+        shorter: await keeper.restore({ ...found, state: { ...found.state, headLengths } }),
       }),
       { name: "sizes" },
     );

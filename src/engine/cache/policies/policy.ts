@@ -14,10 +14,10 @@ export interface ScoreShape {
   readonly valueType: CacheTypeId;
 }
 
-/** A buffer of the layer or of the eviction; `scores` [numKvHeads, capacity] is what selection reads. */
+/** A buffer of the layer or of the eviction; `scores` [rows] is what selection reads. */
 export type ScoreBuffer = "keys" | "values" | "attentionSums" | "positions" | "anchor" | "scores";
 
-/** One dispatch. Behind its buffers a kernel gets the eviction's uniform and the capacity's. */
+/** One dispatch. Behind its buffers a kernel gets the eviction's uniform and the heads'. */
 export interface ScoreKernel {
   readonly source: KernelSource;
   readonly buffers: readonly ScoreBuffer[];

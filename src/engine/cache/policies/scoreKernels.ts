@@ -39,7 +39,12 @@ export function keyNormScore(
     source: {
       file: "score_key_norm.wgsl",
       parts: { key_cache: cacheTypes[keyType].part },
-      constants: { WORKGROUP_SIZE, HEAD_DIM: headDim, IS_INVERSE: isInverse },
+      constants: {
+        WORKGROUP_SIZE,
+        NUM_KV_HEADS: numKvHeads,
+        HEAD_DIM: headDim,
+        IS_INVERSE: isInverse,
+      },
     },
     buffers: ["keys", "scores"],
     grid: perSlot(numKvHeads),
@@ -52,7 +57,7 @@ export function valueNormScore({ numKvHeads, headDim, valueType }: ScoreShape): 
     source: {
       file: "score_value_norm.wgsl",
       parts: { value_cache: cacheTypes[valueType].part },
-      constants: { WORKGROUP_SIZE, HEAD_DIM: headDim },
+      constants: { WORKGROUP_SIZE, NUM_KV_HEADS: numKvHeads, HEAD_DIM: headDim },
     },
     buffers: ["attentionSums", "values", "scores"],
     grid: perSlot(numKvHeads),
@@ -63,7 +68,7 @@ export function valueNormScore({ numKvHeads, headDim, valueType }: ScoreShape): 
 export function keyDifferenceScores(shape: ScoreShape): readonly ScoreKernel[] {
   const { numKvHeads, headDim, keyType } = shape;
   const parts = { key_cache: cacheTypes[keyType].part };
-  const constants = { WORKGROUP_SIZE, HEAD_DIM: headDim };
+  const constants = { WORKGROUP_SIZE, NUM_KV_HEADS: numKvHeads, HEAD_DIM: headDim };
   return [
     keyNormScore(shape, true),
     {

@@ -20,12 +20,12 @@ export interface AttentionShape extends HeadShape {
   readonly emitsLse?: boolean;
 }
 
-/** One layer's cache: [numKvHeads, capacity, headDim] each. */
+/** One layer's cache: [rows, headDim] each. */
 export interface CacheBuffers {
   readonly keys: GPUBuffer;
   readonly values: GPUBuffer;
-  /** Uniform with the capacity in slots. */
-  readonly capacity: GPUBuffer;
+  /** Uniform that says where the rows of each KV head lie, see kernels/common/heads.wgsl. */
+  readonly heads: GPUBuffer;
 }
 
 export interface AttentionBuffers {
@@ -75,7 +75,7 @@ export class Attention {
       (headDim / cacheTypes[keyType].blockSize + headDim / cacheTypes[valueType].blockSize);
     commands.dispatch(
       this.#store,
-      [qkv, cache.keys, cache.values, step, cache.capacity],
+      [qkv, cache.keys, cache.values, step, cache.heads],
       [Math.ceil(blocks / STORE_WORKGROUP), tokens],
     );
   }
@@ -86,23 +86,23 @@ export class Attention {
     const { numHeads, numKvHeads } = this.shape;
     commands.dispatch(
       this.#prefill,
-      [qkv, cache.keys, cache.values, output, step, cache.capacity, ...this.#lse(buffers)],
+      [qkv, cache.keys, cache.values, output, step, cache.heads, ...this.#lse(buffers)],
       [Math.ceil((tokens * numHeads) / numKvHeads / this.#rows), numKvHeads],
     );
   }
 
-  /** Attention of one query, when the cache holds at most `length` slots. */
+  /** Attention of one query, when a head holds at most `length` slots. */
   encodeDecode(commands: CommandList, buffers: AttentionBuffers, length: number): void {
     const { qkv, cache, output, step, partial, statistics } = buffers;
     const { numHeads, numKvHeads, headDim } = this.shape;
     commands.dispatch(
       this.#decode,
-      [qkv, cache.keys, cache.values, partial, statistics, step, cache.capacity],
+      [qkv, cache.keys, cache.values, partial, statistics, step, cache.heads],
       [this.splits(length), numKvHeads],
     );
     commands.dispatch(
       this.#merge,
-      [partial, statistics, output, step, ...this.#lse(buffers)],
+      [partial, statistics, output, step, cache.heads, ...this.#lse(buffers)],
       [Math.ceil((numHeads * headDim) / 4 / MERGE_WORKGROUP)],
     );
   }
@@ -167,7 +167,7 @@ export function attentionSources(
         WINDOW: window,
         SPLIT: split,
         WORKGROUP_SIZE: MERGE_WORKGROUP,
-        ...lse.binding(4),
+        ...lse.binding(5),
       },
     },
   ];

@@ -35,6 +35,8 @@ export interface RopeBuffers {
   /** [tokens, qkvSize], changed in place. */
   readonly qkv: GPUBuffer;
   readonly step: GPUBuffer;
+  /** Of the layer's cache; read where keys are cached before RoPE. */
+  readonly heads: GPUBuffer;
 }
 
 export type Rope = (commands: CommandList, buffers: RopeBuffers, tokens: number) => void;
@@ -47,6 +49,7 @@ export function ropeSource(capabilities: Capabilities, shape: RopeShape): Kernel
       WORKGROUP_SIZE: 32,
       QKV_SIZE: qkvSize(shape),
       NUM_HEADS: shape.numHeads,
+      NUM_KV_HEADS: shape.numKvHeads,
       HEAD_DIM: shape.headDim,
       ROPE_DIM: shape.ropeDim,
       IS_INTERLEAVED: shape.pairing === "interleaved",
@@ -60,9 +63,9 @@ export function ropeSource(capabilities: Capabilities, shape: RopeShape): Kernel
 
 export async function createRope(gpu: Gpu, shape: RopeShape): Promise<Rope> {
   const kernel = await gpu.kernels.get(ropeSource(gpu.capabilities, shape));
-  const heads = shape.numHeads + shape.numKvHeads;
-  return (commands, { frequencies, norms, qkv, step }, tokens) =>
-    commands.dispatch(kernel, [frequencies, norms, qkv, step], [heads, tokens]);
+  const count = shape.numHeads + shape.numKvHeads;
+  return (commands, { frequencies, norms, qkv, step, heads }, tokens) =>
+    commands.dispatch(kernel, [frequencies, norms, qkv, step, heads], [count, tokens]);
 }
 
 /** Inverse frequencies (radians per position) as turns in 64-bit binary fractions: high word, low word. */

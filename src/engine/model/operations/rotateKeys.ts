@@ -15,10 +15,10 @@ export interface RotateKeysBuffers {
   readonly cache: {
     readonly unrotatedKeys?: GPUBuffer;
     readonly keys: GPUBuffer;
-    readonly capacity: GPUBuffer;
+    readonly heads: GPUBuffer;
   };
   readonly frequencies: GPUBuffer;
-  /** Its slots are turned: `numTokens` from `firstSlot` on. */
+  /** Its slots are turned, from `firstSlot` on; from 0 on, all that a head holds. */
   readonly step: GPUBuffer;
 }
 
@@ -32,6 +32,7 @@ export function rotateKeysSource(shape: RotateKeysShape): KernelSource {
     parts: { key_cache: cacheTypes[shape.keyType].part },
     constants: {
       WORKGROUP_SIZE,
+      NUM_KV_HEADS: shape.numKvHeads,
       HEAD_DIM: shape.headDim,
       ROPE_DIM: shape.ropeDim,
       IS_INTERLEAVED: shape.pairing === "interleaved",
@@ -44,11 +45,11 @@ export async function createRotateKeys(gpu: Gpu, shape: RotateKeysShape): Promis
   const kernel = await gpu.kernels.get(rotateKeysSource(shape));
   const blocks = shape.headDim / cacheTypes[shape.keyType].blockSize;
   return (commands, { cache, frequencies, step }, slots) => {
-    const { unrotatedKeys, keys, capacity } = cache;
+    const { unrotatedKeys, keys, heads } = cache;
     if (unrotatedKeys === undefined) throw new Error("the cache has no keys before RoPE");
     commands.dispatch(
       kernel,
-      [unrotatedKeys, frequencies, keys, step, capacity],
+      [unrotatedKeys, frequencies, keys, step, heads],
       [Math.ceil((slots * blocks) / WORKGROUP_SIZE), shape.numKvHeads],
     );
   };

@@ -37,7 +37,7 @@ export type SelectorBuffer =
   | "attended"
   | "means"
   | "step"
-  | "capacity";
+  | "heads";
 
 /** One dispatch; `buffers` in the order of the kernel's bindings. */
 export interface SelectorKernel {

@@ -33,9 +33,9 @@ export function keyMeans({ numKvHeads, headDim, keyType }: SelectorShape): Selec
     source: {
       file: "block_key_means.wgsl",
       parts: { key_cache: cacheTypes[keyType].part },
-      constants: { WORKGROUP_SIZE, BLOCK, HEAD_DIM: headDim },
+      constants: { WORKGROUP_SIZE, BLOCK, NUM_KV_HEADS: numKvHeads, HEAD_DIM: headDim },
     },
-    buffers: ["keys", "means", "step", "capacity"],
+    buffers: ["keys", "means", "step", "heads"],
     grid: ({ key }) => [Math.ceil((key * headDim) / 4 / WORKGROUP_SIZE), numKvHeads],
   };
 }

@@ -103,7 +103,7 @@ export class SparsePrefill {
     const blocks: PassBlocks = { query: key - Math.floor(firstSlot / BLOCK), key };
     const attended = { buffer: this.#attended, offset: layer * COUNTER_BYTES, size: COUNTER_BYTES };
     const given: Partial<Record<SelectorBuffer, Binding>> = {
-      ...{ qkv, keys: cache.keys, capacity: cache.capacity, step, attended },
+      ...{ qkv, keys: cache.keys, heads: cache.heads, step, attended },
     };
     const buffer = (name: SelectorBuffer): Binding => {
       const found = given[name] ?? this.#scratch.get(name);
@@ -117,7 +117,7 @@ export class SparsePrefill {
     const front = ((firstSlot % BLOCK) * groupSize) % BLOCK;
     commands.dispatch(
       this.#attention,
-      [qkv, cache.keys, cache.values, output, step, cache.capacity, buffer("lists")],
+      [qkv, cache.keys, cache.values, output, step, cache.heads, buffer("lists")],
       [Math.ceil((front + tokens * groupSize) / BLOCK), numKvHeads],
     );
     for (let block = key - blocks.query; block < key; block++)

@@ -9,7 +9,8 @@ export const IDENTITY = { model: "abc", policy: "full", chunkLength: 32 };
 export const TOKENS = [1, 70_000, 3];
 
 export function stateOf(tokens: readonly number[]): CacheState {
-  return { tokens, length: tokens.length, knownSlots: 0, knownTokens: 0, summedSlots: 0 };
+  const { length } = tokens;
+  return { tokens, length, headLengths: [[length]], listedTokens: [0], summedSlots: 0 };
 }
 
 export function factsOf(identity: SnapshotFacts["identity"] = IDENTITY): SnapshotFacts {

@@ -1,2 +1,0 @@
-// Slots that a layer's cache has room for.
-struct Capacity { slots: u32 }
