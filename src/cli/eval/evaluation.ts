@@ -59,7 +59,7 @@ export function evaluationText(evaluation: Evaluation): string {
 }
 
 /** The report as Markdown: tables, and the command that repeats them. */
-export function evaluationMarkdown(evaluation: Evaluation): string {
+export function evaluationMarkdown(evaluation: Omit<Evaluation, "journal">): string {
   const { model, digest, seed, cases, seconds, command } = evaluation;
   return [
     ...evaluation.tables.map(markdownTable),

@@ -103,7 +103,9 @@ function tableOf(suite: Suite, spec: TableSpec, all: readonly EvalRecord[]): Tab
     columns: columns.map(({ title, metric }) => ({ title, metric })),
     rows,
   };
-  return { ...table, remarks: spec.rows.includes("method") ? baselinesThatWin(table) : [] };
+  const compared = columns.filter(({ id }) => (spec.compared ?? spec.metrics).includes(id));
+  const titles = new Set(compared.map(({ title }) => title));
+  return { ...table, remarks: spec.rows.includes("method") ? remarksOn(table, titles) : [] };
 }
 
 interface Column extends TableColumn {
@@ -152,7 +154,10 @@ function labelOf(suite: Suite, record: EvalRecord | undefined, key: string): str
 }
 
 // Rows that differ in their method alone compete.
-function baselinesThatWin({ labels, columns, rows }: Omit<Table, "remarks">): string[] {
+function remarksOn(
+  { labels, columns, rows }: Omit<Table, "remarks">,
+  compared: ReadonlySet<string>,
+): string[] {
   const method = labels.indexOf("method");
   const placeOf = (row: TableRow) => row.labels.filter((_, i) => i !== method).join(", ");
   const wins: string[] = [];
@@ -160,6 +165,7 @@ function baselinesThatWin({ labels, columns, rows }: Omit<Table, "remarks">): st
   for (const place of new Set(rows.map(placeOf))) {
     const rivals = rows.filter((row) => placeOf(row) === place);
     for (const [i, { title, metric }] of columns.entries()) {
+      if (!compared.has(title)) continue;
       const best = (isBaseline: boolean) =>
         bestOf(
           rivals.filter((row) => row.isBaseline === isBaseline),

@@ -50,6 +50,8 @@ export interface TableSpec {
   readonly rows: readonly string[];
   readonly columns?: string;
   readonly metrics: readonly string[];
+  /** Metrics by which baselines compete; default all. */
+  readonly compared?: readonly string[];
   readonly where?: Cell;
 }
 

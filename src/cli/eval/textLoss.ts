@@ -28,10 +28,11 @@ export function bookTokens(
 export async function textLoss(tools: EvalTools, scored: ScoredText): Promise<number> {
   const tokens = bookTokens(tools, scored);
   const { engine, work } = tools;
+  const first = Math.floor(0.75 * tokens.length);
+  const wanted = tokens.slice(first).map((token) => [token]);
   const settings = { ...tools.settings, ...scored.settings };
-  const nll = await engine.use(settings, work, ({ model }) =>
-    model.scoreTokens(tokens, { signal: work.signal }),
+  const found = await engine.use(settings, work, ({ model }) =>
+    model.logProbabilities(tokens.slice(0, -1), wanted, { signal: work.signal }),
   );
-  const last = nll.subarray(Math.floor(0.75 * nll.length));
-  return last.reduce((sum, value) => sum + value, 0) / last.length;
+  return -found.reduce((sum, [logP = 0]) => sum + logP, 0) / found.length;
 }

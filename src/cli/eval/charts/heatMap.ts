@@ -12,7 +12,7 @@ export interface HeatMap {
 }
 
 const CELL = { width: 84, height: 36 };
-const MARGIN = { left: 76, top: 36, right: 20, bottom: 52 };
+const MARGIN = { left: 76, top: 54, right: 20, bottom: 52 };
 
 /** The map as an SVG document. */
 export function drawHeatMap({ title, x, y, values, format }: HeatMap): string {
@@ -42,7 +42,7 @@ export function drawHeatMap({ title, x, y, values, format }: HeatMap): string {
       ),
     ),
     text({ x: MARGIN.left + inner.width / 2, y: bottom + 40, anchor: "middle" }, x.title),
-    text({ x: 8, y: MARGIN.top - 8 }, y.title),
+    text({ x: 8, y: MARGIN.top - 10 }, y.title),
   ]);
 }
 

@@ -15,7 +15,7 @@ export interface LineChart {
 }
 
 const PLOT = { left: 70, top: 48, width: 420, height: 240 };
-const LEGEND_WIDTH = 220;
+const LEGEND_WIDTH = 280;
 const NUM_TICKS = 5;
 
 /** The chart as an SVG document. */
@@ -34,6 +34,8 @@ export function drawLineChart({ title, x, y, lines, format }: LineChart): string
   });
   const drawn = lines.map(({ label, values }, i) => {
     const colour = COLOURS[i % COLOURS.length];
+    // Where there are more lines than colours, the later ones are dashed.
+    const dash = i < COLOURS.length ? "" : ' stroke-dasharray="5 3"';
     const points = values.flatMap((value, at) =>
       value === undefined ? [] : [{ x: round(placeX(at)), y: round(placeY(value)) }],
     );
@@ -44,9 +46,9 @@ export function drawLineChart({ title, x, y, lines, format }: LineChart): string
     const legendY = PLOT.top + 12 + 20 * i;
     const legendX = PLOT.left + PLOT.width + 20;
     return [
-      `<path d="${path}" fill="none" stroke="${colour}" stroke-width="2"/>`,
+      `<path d="${path}" fill="none" stroke="${colour}" stroke-width="2"${dash}/>`,
       ...dots,
-      `<path d="M${legendX} ${legendY - 4}h18" stroke="${colour}" stroke-width="3"/>`,
+      `<path d="M${legendX} ${legendY - 4}h18" stroke="${colour}" stroke-width="3"${dash}/>`,
       text({ x: legendX + 24, y: legendY }, label),
     ].join("");
   });

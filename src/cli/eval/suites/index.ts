@@ -2,6 +2,7 @@
 
 import type { Suite } from "../suite.ts";
 import { citation } from "./citation.ts";
+import { fidelity } from "./fidelity.ts";
 import { needle } from "./needle.ts";
 import { passkey } from "./passkey.ts";
 import { perplexity } from "./perplexity.ts";
@@ -21,4 +22,5 @@ export const suites: Readonly<Record<string, Suite>> = {
   citation,
   perplexity,
   policies,
+  fidelity,
 };

@@ -1,23 +1,37 @@
-// Cache policies by budget: perplexity, and pass keys whose question comes behind the text (the policy could not know it) or in
-// front of it as well.
+// Cache policies by budget: perplexity, divergence from the full cache, and pass keys whose question comes behind the text (no
+// policy could know it) or in front of it as well.
 
 import { cachePolicies } from "../../../engine/cache/policies/index.ts";
+import { settingChoices } from "../../../engine/modelSettings.ts";
 import type { ModelSettings } from "../../../protocol.ts";
 import { answerers, answerFromCache } from "../answerers.ts";
+import { divergenceOf, fullSettings, type Predictions, predictionsOf } from "../divergence.ts";
 import type { EvalTools } from "../evalTools.ts";
 import { BOOK, readBook } from "../haystack.ts";
 import { shareFound } from "../metrics.ts";
 import { hidePassKey } from "../passKey.ts";
 import { type EvalCase, type Outcome, percent, type Suite } from "../suite.ts";
-import { textLoss } from "../textLoss.ts";
+import { bookTokens, textLoss } from "../textLoss.ts";
+import { KL } from "./fidelity.ts";
 import { PERPLEXITY } from "./perplexity.ts";
 
-const BUDGETS = { "1/2": 2, "1/4": 4, "1/8": 8, "1/16": 16, "1/32": 32 } as const;
+/** What a budget divides the text's length by. */
+const BUDGETS: Readonly<Record<string, number>> = {
+  "1/2": 2,
+  "1/4": 4,
+  "1/8": 8,
+  "1/16": 16,
+  "1/32": 32,
+};
 const SINKS = "streaming-llm";
 /** Evictions come so many tokens apart. */
 const CHUNK = 256;
+/** Tokens of the question in front of the text. */
+const QUESTION_TOKENS = 40;
 
 const evicting = Object.entries(cachePolicies).filter(([, policy]) => policy.evicts);
+/** Whether evicted tokens may come back, as many as the budget has. */
+const recalls = settingChoices.cacheRecall === undefined ? ["no"] : ["no", "yes"];
 
 export const policies: Suite = {
   summary: "Cache policies by budget: perplexity, and pass keys asked for behind or before a text.",
@@ -31,6 +45,7 @@ export const policies: Suite = {
   },
   metrics: {
     loss: PERPLEXITY,
+    kl: KL,
     after: percent("key found, asked after"),
     before: percent("key found, asked before and after"),
   },
@@ -38,8 +53,8 @@ export const policies: Suite = {
   tables: [
     {
       title: "Cache policies by budget, as a share of the text",
-      rows: ["budget", "method"],
-      metrics: ["loss", "after", "before"],
+      rows: ["budget", "recall", "method"],
+      metrics: ["loss", "kl", "after", "before"],
     },
   ],
   charts: [
@@ -50,28 +65,34 @@ export const policies: Suite = {
       metric,
       x: "budget",
       y: "method",
+      where: { recall: "no" },
     })),
   ],
   async cases(tools) {
     const book = await readBook(tools);
     const [length = 0] = tools.lengths(["1x"]);
-    const methods = evicting.flatMap(([method]) =>
-      Object.keys(BUDGETS).map((budget) => ({ method, budget })),
+    const full = new Map<number, Promise<Predictions>>();
+    const bounded = evicting.flatMap(([method]) =>
+      Object.keys(BUDGETS).flatMap((budget) =>
+        recalls.map((recall) => ({ method, budget, recall })),
+      ),
     );
-    const places = [
-      { method: "full", budget: "all" },
-      { method: "search", budget: "none" },
+    const unbounded = [
+      { method: "full", budget: "all", recall: "no" },
+      { method: "search", budget: "none", recall: "no" },
     ];
-    return [...places, ...methods].flatMap(({ method, budget }) =>
+    return [...unbounded, ...bounded].flatMap(({ method, budget, recall }) =>
       tools.numbers.flatMap((number): EvalCase[] => {
-        const at = { tools, book, method, budget, length, number };
-        const cell = (measure: string) => ({ measure, budget, length, number });
+        const at = { tools, book, full, method, budget, recall, length, number };
+        const made = (measure: string, run: () => Promise<Outcome>) => ({
+          ...{ method, cell: { measure, budget, recall, length, number } },
+          run,
+        });
         return [
-          { method, cell: cell("after"), run: () => findKey(at, "after") },
-          { method, cell: cell("before"), run: () => findKey(at, "before") },
-          ...(method === "search"
-            ? []
-            : [{ method, cell: cell("perplexity"), run: () => loss(at) }]),
+          made("after", () => findKey(at, "after")),
+          made("before", () => findKey(at, "before")),
+          // Search predicts nothing.
+          ...(method === "search" ? [] : [made("text", () => predict(at))]),
         ];
       }),
     );
@@ -81,26 +102,30 @@ export const policies: Suite = {
 interface At {
   readonly tools: EvalTools;
   readonly book: string;
+  readonly full: Map<number, Promise<Predictions>>;
   readonly method: string;
   readonly budget: string;
+  readonly recall: string;
   readonly length: number;
   readonly number: number;
 }
 
-function settingsOf({ method, budget, length }: At): ModelSettings {
-  const divisor = BUDGETS[budget as keyof typeof BUDGETS];
+function settingsOf({ method, budget, recall, length }: At): ModelSettings {
   const chunkLength = Math.min(CHUNK, Math.floor(length / 4));
-  if (divisor === undefined) return { cachePolicy: method, chunkLength, contextLength: length };
+  const shared = { cachePolicy: method, chunkLength, contextLength: length };
+  const divisor = BUDGETS[budget];
+  if (divisor === undefined) return shared;
   const cacheBudget = Math.floor(length / divisor);
-  return { cachePolicy: method, cacheBudget, chunkLength, contextLength: length };
+  return { ...shared, cacheBudget, ...(recall === "yes" && { cacheRecall: cacheBudget }) };
 }
 
 async function findKey(at: At, asked: "after" | "before"): Promise<Outcome> {
   const { tools, book, method, length, number } = at;
   const random = tools.random("policies", length, number);
-  const depth = random.integer(0, 100);
   const { tokenizer } = tools.model;
-  const made = hidePassKey(book, { length: length - 40, depth, tokenizer, random });
+  const made = hidePassKey(book, {
+    ...{ length: length - QUESTION_TOKENS, depth: random.integer(0, 100), tokenizer, random },
+  });
   const { question, expected } = made;
   const text = asked === "after" ? made.text : `${question}\n\n${made.text}`;
   const path = await tools.writeDocument(`policies-${asked}-${length}-${number}.txt`, text);
@@ -112,10 +137,18 @@ async function findKey(at: At, asked: "after" | "before"): Promise<Outcome> {
   return { scores, question, answer, expected: expected.join() };
 }
 
-async function loss(at: At): Promise<Outcome> {
-  const { tools, book, length, number } = at;
-  const random = tools.random("loss", length, number);
+async function predict(at: At): Promise<Outcome> {
+  const { tools, book, full, length, number } = at;
+  const random = () => tools.random("loss", length, number);
+  const tokens = bookTokens(tools, { book, length: length - 1, random: random() });
+  const reference =
+    full.get(number) ?? predictionsOf(tools, tokens, fullSettings(tools.settings, length));
+  full.set(number, reference);
+  const expected = await reference;
+  const settings = settingsOf(at);
+  const found = await predictionsOf(tools, tokens, { ...tools.settings, ...settings });
+  const { kl } = divergenceOf(expected, found);
   return {
-    scores: { loss: await textLoss(tools, { book, length, random, settings: settingsOf(at) }) },
+    scores: { kl, loss: await textLoss(tools, { book, length, random: random(), settings }) },
   };
 }

@@ -45,7 +45,7 @@ export const squad: Suite = {
   headline: { method: "ask", metric: "f1" },
   tables: [
     {
-      title: "SQuAD, development articles",
+      title: `SQuAD, development articles (gold: the question's own paragraph; distractors: with ${NUM_DISTRACTORS} others; open-book: all of them as one document)`,
       rows: ["passages", "method"],
       metrics: ["f1", "em", "citation", "refused"],
     },
@@ -56,17 +56,16 @@ export const squad: Suite = {
     const cases = squadCases(tools, articles, true).slice(0, tools.numCases);
     const book = await tools.writeDocument("squad.md", wholeText(articles));
     return [
-      ...given(tools, cases, "gold paragraph", () => []),
-      ...given(tools, cases, `gold + ${NUM_DISTRACTORS} distractors`, (of, random) =>
-        distractors(of, articles, random),
-      ),
-      ...cases.flatMap((of, number) =>
-        Object.entries(openBook).map(([method, { answer }]): EvalCase => {
+      ...given(tools, cases, "gold", () => []),
+      ...given(tools, cases, "distractors", (of, random) => distractors(of, articles, random)),
+      // One after the other, so that a prompt's beginning that questions share is read once.
+      ...Object.entries(openBook).flatMap(([method, { answer }]) =>
+        cases.map((of, number): EvalCase => {
           const run = async () => {
             const answered = await answer(tools, book, of.question.text);
             return score(of, answered, isCited(of, answered.citations));
           };
-          return { method, cell: { passages: "open book", number }, run };
+          return { method, cell: { passages: "open-book", number }, run };
         }),
       ),
     ];

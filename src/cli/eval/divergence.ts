@@ -1,0 +1,66 @@
+// How far a compressed cache takes the model's predictions from those over the full one: Kullback-Leibler divergence, and how
+// often both find the same token likeliest.
+
+import type { ModelSettings } from "../../protocol.ts";
+import type { EvalTools } from "./evalTools.ts";
+
+/** Predictions compared: those behind the last tokens of a text. */
+const NUM_ROWS = 64;
+/** Settings that compress the cache or change what is computed; the reference has none of them. */
+const COMPRESSING = [
+  ...["cachePolicy", "cacheBudget", "cacheSinks", "cacheRecent", "cacheQueryStride"],
+  ...["cacheRecall", "cacheTypeK", "cacheTypeV", "positionScheme", "prefillSparsity"],
+] as const;
+
+/** ln p of every token behind each of the last tokens [NUM_ROWS][vocabSize]. */
+export type Predictions = readonly Float32Array[];
+
+export interface Divergence {
+  /** Mean KL(full ‖ compressed) in nats. */
+  readonly kl: number;
+  /** Share of the rows whose likeliest token is the same. */
+  readonly agreement: number;
+}
+
+/** The model's predictions behind the last tokens of a text under `settings`. */
+export async function predictionsOf(
+  { engine, model, work }: EvalTools,
+  tokens: readonly number[],
+  settings: ModelSettings,
+): Promise<Predictions> {
+  const vocabulary = Array.from({ length: model.tokenizer.vocabSize }, (_, token) => token);
+  const wanted = new Array<readonly number[]>(Math.min(NUM_ROWS, tokens.length)).fill(vocabulary);
+  const rows = await engine.use(settings, work, (opened) =>
+    opened.model.logProbabilities(tokens, wanted, { signal: work.signal }),
+  );
+  return rows.map((row) => Float32Array.from(row));
+}
+
+/** Settings without those that compress: the full cache in 16 bits, as long as a text needs. */
+export function fullSettings(settings: ModelSettings, contextLength: number): ModelSettings {
+  const plain = Object.entries(settings).filter(
+    ([key]) => !COMPRESSING.some((known) => known === key),
+  );
+  return { ...Object.fromEntries(plain), contextLength };
+}
+
+/** How far `other` is from `full`. */
+export function divergenceOf(full: Predictions, other: Predictions): Divergence {
+  let kl = 0;
+  let same = 0;
+  for (const [row, expected] of full.entries()) {
+    const found = other[row] ?? expected;
+    for (const [token, logP] of expected.entries())
+      kl += Math.exp(logP) * (logP - (found[token] ?? logP));
+    if (likeliest(expected) === likeliest(found)) same++;
+  }
+  const rows = Math.max(1, full.length);
+  return { kl: kl / rows, agreement: same / rows };
+}
+
+function likeliest(row: Float32Array): number {
+  let best = 0;
+  for (let token = 1; token < row.length; token++)
+    if ((row[token] ?? 0) > (row[best] ?? 0)) best = token;
+  return best;
+}
