@@ -42,6 +42,10 @@ export interface ModelSettings {
   readonly cacheRecall?: number;
   readonly cacheTypeK?: string;
   readonly cacheTypeV?: string;
+  /** Which of keys and values are cached rotated by a Hadamard matrix. */
+  readonly cacheRotation?: string;
+  /** SmoothAttention, from what `lectern calibrate` found: off or on. */
+  readonly cacheSmoothing?: string;
   readonly cacheDir?: string;
   readonly ropeScaling?: string;
   readonly ropeFactor?: number;
@@ -147,6 +151,10 @@ export interface CacheStats {
   readonly queryStride?: number;
   readonly typeK: string;
   readonly typeV: string;
+  /** What is cached rotated by a Hadamard matrix, where anything is. */
+  readonly rotation?: string;
+  /** Whether keys are cached divided by SmoothAttention's factors. */
+  readonly smoothing?: boolean;
   /** Tokens the cache stands for. */
   readonly tokensRead: number;
   /** Mean over layers and KV heads. */

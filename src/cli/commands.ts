@@ -3,6 +3,7 @@
 import type { Command } from "./command.ts";
 import { ask } from "./commands/ask.ts";
 import { bench } from "./commands/bench.ts";
+import { calibrate } from "./commands/calibrate.ts";
 import { convert } from "./commands/convert.ts";
 import { detokenize } from "./commands/detokenize.ts";
 import { doctor } from "./commands/doctor.ts";
@@ -28,6 +29,7 @@ export const commands: Readonly<Record<string, Command>> = {
   tokenize,
   detokenize,
   perplexity,
+  calibrate,
   convert,
   bench,
   eval: evaluate,

@@ -72,6 +72,22 @@ export const modelOptions = {
     group: model,
     description: "How values are stored in the cache. Default f16.",
   },
+  "cache-rotation": {
+    type: "string",
+    value: "ID",
+    ids: settingChoices.cacheRotation,
+    group: model,
+    description:
+      "What is turned by a Hadamard matrix before it is cached, so that fewer bits hold it. Default off.",
+  },
+  "cache-smoothing": {
+    type: "string",
+    value: "off|on",
+    ids: settingChoices.cacheSmoothing,
+    group: model,
+    description:
+      "Keys divided by the size of their dimensions (SmoothAttention), as `lectern calibrate` found it. Default off.",
+  },
   "cache-dir": {
     type: "string",
     value: "DIR",

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import type { ModelSettings, Observer } from "../protocol.ts";
+import { cacheBasisOf } from "./cache/basisPlan.ts";
 import type { CacheIdentity } from "./cache/cacheKeeper.ts";
 import { type CachePlan, planCache } from "./cache/cachePlan.ts";
 import { KvCache, type KvCacheShape } from "./cache/kvCache.ts";
@@ -66,6 +67,7 @@ async function build(
     typeV: cacheTypeOf(settings.cacheTypeV, config.headDim),
     maxSlots,
     ...(plan && { plan }),
+    ...(await cacheBasisOf(settings, { config, plan, path: file.file.path, signal })),
   };
   // The cache grows with what is read: no more than the first chunk has to fit from the beginning.
   const firstChunk = { contextLength: Math.min(chunkLength, contextLength), bytesPerValue: 4 };
@@ -117,7 +119,7 @@ async function build(
 
 /** All that cached keys and values depend on beside the model's file and the tokens. */
 function cacheIdentity(
-  { typeK, typeV, plan }: KvCacheShape,
+  { typeK, typeV, plan, rotation, lambdas }: KvCacheShape,
   { chunkLength, ropes }: { chunkLength: number; ropes: readonly RopeFrequencies[] },
 ): CacheIdentity {
   const rope = createHash("sha256");
@@ -126,6 +128,8 @@ function cacheIdentity(
   return {
     typeK,
     typeV,
+    ...(rotation && { rotation }),
+    ...(lambdas && { smoothing: digestOf(lambdas) }),
     chunkLength,
     rope: rope.digest("hex"),
     // All of the plan's ids and numbers, whatever they are: a new one must not be forgotten here.
@@ -133,6 +137,12 @@ function cacheIdentity(
       Object.entries(plan ?? {}).filter(([, value]) => ["number", "string"].includes(typeof value)),
     ),
   };
+}
+
+function digestOf(arrays: readonly Float32Array[]): string {
+  const hash = createHash("sha256");
+  for (const array of arrays) hash.update(array);
+  return hash.digest("hex");
 }
 
 /** Whether positions are turned otherwise for longer texts. */

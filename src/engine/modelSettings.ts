@@ -3,6 +3,7 @@
 import type { ModelSettings } from "../protocol.ts";
 import { cachePolicies } from "./cache/policies/index.ts";
 import { positionSchemes } from "./cache/positionSchemes.ts";
+import { cacheRotations } from "./cache/rotation.ts";
 import { cacheTypes } from "./cache/types.ts";
 import { UserError } from "./errors.ts";
 import { ropeScalings } from "./model/rope/index.ts";
@@ -16,6 +17,8 @@ export const settingChoices = {
   adapter: "any",
   cacheTypeK: Object.keys(cacheTypes),
   cacheTypeV: Object.keys(cacheTypes),
+  cacheRotation: Object.keys(cacheRotations),
+  cacheSmoothing: ["off", "on"],
   cachePolicy: Object.keys(cachePolicies),
   cacheBudget: "any",
   cacheSinks: "any",

@@ -15,6 +15,8 @@ export const modelSettingNames = Object.keys({
   cacheRecall: true,
   cacheTypeK: true,
   cacheTypeV: true,
+  cacheRotation: true,
+  cacheSmoothing: true,
   cacheDir: true,
   ropeScaling: true,
   ropeFactor: true,

@@ -4,10 +4,16 @@
 import { evictionSources } from "../../src/engine/cache/evictionKernels.ts";
 import { cachePolicies } from "../../src/engine/cache/policies/index.ts";
 import type { CachePolicy } from "../../src/engine/cache/policies/policy.ts";
+import { type CacheRotation, cacheRotations } from "../../src/engine/cache/rotation.ts";
 import { type CacheTypeId, cacheTypes } from "../../src/engine/cache/types.ts";
 import type { Capabilities } from "../../src/engine/gpu/capabilities.ts";
 import type { KernelSource } from "../../src/engine/gpu/linkKernel.ts";
 import { attentionSources, prefillSource } from "../../src/engine/model/operations/attention.ts";
+import {
+  hadamardSource,
+  rotatedHeads,
+  scaleHeadsSource,
+} from "../../src/engine/model/operations/cacheBasis.ts";
 import { embedSource } from "../../src/engine/model/operations/embed.ts";
 import { linearSources } from "../../src/engine/model/operations/linearKernels.ts";
 import { nllSource } from "../../src/engine/model/operations/nll.ts";
@@ -171,6 +177,21 @@ const evictions: KernelVariants = (capabilities) =>
     }),
   );
 
+/** Rotation and smoothing of what is cached. */
+const bases: KernelVariants = (capabilities) =>
+  headDims.flatMap((headDim) => {
+    const shape = { numHeads: 6, numKvHeads: 2, headDim };
+    const rotations: CacheRotation[] = Object.values(cacheRotations);
+    return [
+      scaleHeadsSource(shape),
+      ...rotations
+        .flatMap((rotation) => rotatedHeads(shape, rotation) ?? [])
+        .flatMap((heads) =>
+          attentionAdapters(capabilities).map((adapter) => hadamardSource(adapter, headDim, heads)),
+        ),
+    ];
+  });
+
 export const kernelVariants: readonly KernelVariants[] = [
   heads,
   embeds,
@@ -180,4 +201,5 @@ export const kernelVariants: readonly KernelVariants[] = [
   attentions,
   sparsePrefills,
   evictions,
+  bases,
 ];

@@ -3,6 +3,7 @@
 import type { RunStats } from "../../protocol.ts";
 import type { Decoder } from "../model/decoder.ts";
 import type { OnLogits } from "../teacherForced.ts";
+import { keyLambdas } from "./keyLambdas.ts";
 import type { Section, SectionSource } from "./sectionFile.ts";
 import {
   type CacheOnGpu,
@@ -96,6 +97,11 @@ export class CacheKeeper {
     options: Pick<ReadOptions, "signal"> = {},
   ): Promise<void> {
     return this.#parts.readLogits(tokens, onLogits, options);
+  }
+
+  /** SmoothAttention's λ of the keys held, which are in f32: of each layer [numKvHeads, headDim]. */
+  keyLambdas(): Promise<Float32Array[]> {
+    return keyLambdas(this.#parts, this.#parts.decoder.config);
   }
 
   /** The cache as it is now; it must stay so until the sections have been read. */

@@ -10,6 +10,7 @@ import type { CacheBuffers } from "../model/operations/attention.ts";
 import type { Position } from "../model/step.ts";
 import type { CachePlan } from "./cachePlan.ts";
 import { LayerSlots, tableBytes } from "./layerSlots.ts";
+import type { CacheRotationId } from "./rotation.ts";
 import { type CacheTypeId, rowBytes } from "./types.ts";
 
 export interface KvCacheShape {
@@ -22,6 +23,10 @@ export interface KvCacheShape {
   readonly maxSlots: number;
   /** Absent: every token stays. */
   readonly plan?: CachePlan;
+  /** Default: off. */
+  readonly rotation?: CacheRotationId;
+  /** SmoothAttention's λ of each layer [numKvHeads, headDim]. */
+  readonly lambdas?: readonly Float32Array[];
 }
 
 /** What a layer holds for each slot; those behind `values` only where the plan needs them. */
@@ -212,7 +217,7 @@ export class KvCache {
   }
 
   stats(): CacheStats {
-    const { numLayers, numKvHeads, typeK, typeV, plan } = this.shape;
+    const { numLayers, numKvHeads, typeK, typeV, plan, rotation, lambdas } = this.shape;
     const read = this.tokensRead;
     const bytes = [...this.#planes].map(([plane, perSlot]): [string, number] => [plane, perSlot]);
     const perSlot = bytes.reduce((sum, [, bytes]) => sum + bytes, 0);
@@ -226,6 +231,8 @@ export class KvCache {
       ...(plan?.policy.records?.queries === "all" && { queryStride: plan.queryStride }),
       typeK,
       typeV,
+      ...(rotation && rotation !== "off" && { rotation }),
+      ...(lambdas && { smoothing: true }),
       tokensRead: read,
       tokensKept: Math.round(kept),
       tokensEvicted: read - Math.round(kept),

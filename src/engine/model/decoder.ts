@@ -187,9 +187,12 @@ export class Decoder {
     this.sampler.dispose();
     this.eviction?.dispose();
     this.sparsePrefill?.dispose();
-    const frequencies = this.#operations.layers.map((layer) => layer.frequencies);
+    const layers = this.#operations.layers.flatMap(({ frequencies, scales }) => [
+      frequencies,
+      ...(scales ? [scales] : []),
+    ]);
     const steps = [this.chunkStep, this.decodeStep, this.outputStep, this.#keptStep];
-    for (const buffer of [...frequencies, ...steps]) this.#gpu.buffers.release(buffer);
+    for (const buffer of [...layers, ...steps]) this.#gpu.buffers.release(buffer);
   }
 
   #encodeEmbed(commands: CommandList, { tokens, ids }: Pass): void {
@@ -229,12 +232,13 @@ export class Decoder {
     { layer, norms }: { layer: number; norms: GPUBuffer },
     { tokens, step, cacheLength, sample }: Pass,
   ): void {
-    const { rope, frequencies, attention, rotateKeys } = this.#layer(layer);
+    const { rope, frequencies, attention, rotateKeys, basis } = this.#layer(layer);
     const cache = this.#cache.layers[layer];
     if (!cache) throw new Error(`layer ${layer} has no cache: reserve comes first`);
     const { qkv, attended } = this.activations;
     const longest = this.#longest(layer, cacheLength);
     rope(commands, { frequencies, norms, qkv, step, heads: cache.heads }, tokens);
+    basis?.enter(commands, { qkv, step }, tokens);
     const shared = { qkv, cache, output: attended, step, lse: this.eviction?.lse };
     const buffers: AttentionBuffers = { ...shared, ...this.#partial };
     const stored = { ...cache, keys: cache.unrotatedKeys ?? cache.keys };
@@ -244,6 +248,7 @@ export class Decoder {
     else if (this.sparsePrefill !== undefined && attention.shape.window === 0)
       this.sparsePrefill.encode(commands, layer, buffers, { tokens, cacheLength });
     else attention.encodePrefill(commands, buffers, tokens);
+    basis?.leave(commands, { output: attended, step }, tokens);
     if (sample !== undefined) this.eviction?.encodeRecord(commands, { qkv, cache, step }, longest);
   }
 

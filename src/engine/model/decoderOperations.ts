@@ -2,10 +2,12 @@
 
 import { createEviction, type Eviction } from "../cache/eviction.ts";
 import type { KvCache } from "../cache/kvCache.ts";
+import { cacheRotations } from "../cache/rotation.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { DecoderConfig } from "./decoderConfig.ts";
 import type { DecoderWeights } from "./decoderWeights.ts";
 import { type Attention, createAttention } from "./operations/attention.ts";
+import { type CacheBasis, createCacheBasis, queryKeyScales } from "./operations/cacheBasis.ts";
 import { createEmbed, type Embed } from "./operations/embed.ts";
 import { createNll, type Nll } from "./operations/nll.ts";
 import { createRmsNorm, type RmsNorm } from "./operations/rmsNorm.ts";
@@ -37,6 +39,10 @@ export interface LayerOperations {
   readonly attention: Attention;
   /** Where keys are cached before RoPE. */
   readonly rotateKeys?: RotateKeys;
+  /** Where the cache holds rotated or smoothed rows. */
+  readonly basis?: CacheBasis;
+  /** Factors that the basis uses, released with the layer. */
+  readonly scales?: GPUBuffer;
 }
 
 export interface DecoderOperations {
@@ -59,7 +65,7 @@ export async function createOperations(
   { chunkLength, ropes, sparsity }: DecoderOptions,
 ): Promise<DecoderOperations> {
   const { hiddenSize: size, rmsNormEpsilon: epsilon, vocabSize } = config;
-  const { plan, typeK: keyType, typeV: valueType } = cache.shape;
+  const { plan, typeK: keyType, typeV: valueType, lambdas, rotation = "off" } = cache.shape;
   const movesKeys = plan?.scheme.movesKeys ?? false;
   const attentionShape = {
     numHeads: config.numHeads,
@@ -85,14 +91,19 @@ export async function createOperations(
       epsilon,
       rotatesKeys: !movesKeys,
     };
-    const [rope, attention, rotateKeys] = await Promise.all([
+    const lambda = lambdas?.[index];
+    const scales =
+      lambda && gpu.buffers.upload("parameters", queryKeyScales(attentionShape, lambda));
+    const [rope, attention, rotateKeys, basis] = await Promise.all([
       createRope(gpu, ropeShape),
       createAttention(gpu, { ...attentionShape, window: layer.slidingWindow ?? 0 }),
       movesKeys ? createRotateKeys(gpu, { ...ropeShape, keyType }) : undefined,
+      createCacheBasis(gpu, attentionShape, { rotation: cacheRotations[rotation], scales }),
     ]);
     const packed = packFrequencies(frequencies.invFreq);
     const uploaded = gpu.buffers.upload("parameters", packed);
-    return { rope, attention, frequencies: uploaded, ...(rotateKeys && { rotateKeys }) };
+    const optional = { ...(rotateKeys && { rotateKeys }), ...(basis && { basis }) };
+    return { rope, attention, frequencies: uploaded, ...optional, ...(scales && { scales }) };
   });
   return {
     embed: await createEmbed(gpu, weights.embedding, config.embeddingScale),

@@ -1,0 +1,50 @@
+// What the settings make of the basis that a cache holds keys and values in: rotation, and smoothing from a calibration.
+
+import type { ModelSettings } from "../../protocol.ts";
+import { UserError } from "../errors.ts";
+import type { DecoderConfig } from "../model/decoderConfig.ts";
+import type { CachePlan } from "./cachePlan.ts";
+import { readCalibration } from "./calibration.ts";
+import type { KvCacheShape } from "./kvCache.ts";
+import { type CacheRotationId, cacheRotations } from "./rotation.ts";
+
+/**
+ * Rotation and λ of a cache.
+ * @throws UserError for settings that do not go together, and where smoothing is asked of a model that was not calibrated
+ */
+export async function cacheBasisOf(
+  { cacheRotation, cacheSmoothing, cacheDir }: ModelSettings,
+  {
+    config,
+    plan,
+    path,
+    signal,
+  }: {
+    config: DecoderConfig;
+    plan: CachePlan | undefined;
+    path: string;
+    signal: AbortSignal | undefined;
+  },
+): Promise<Pick<KvCacheShape, "rotation" | "lambdas">> {
+  const rotation = rotationOf(cacheRotation);
+  if (rotation && cacheRotations[rotation].keys && plan?.scheme.movesKeys) {
+    throw new UserError(
+      `Cache rotation ${rotation} turns keys behind RoPE, and position scheme ${plan.schemeId} caches them in front of it: choose position scheme original, or rotation values or off.`,
+    );
+  }
+  const isSmoothed = cacheSmoothing === "on";
+  if (!isSmoothed) return { ...(rotation && { rotation }) };
+  const folder = cacheDir || undefined;
+  const { lambdas } = await readCalibration(path, config, { folder, ...(signal && { signal }) });
+  return { ...(rotation && { rotation }), lambdas };
+}
+
+/** Undefined where nothing is rotated. */
+function rotationOf(setting: string | undefined): CacheRotationId | undefined {
+  if (setting === undefined || setting === "off") return undefined;
+  const id = Object.keys(cacheRotations).find((known) => known === setting);
+  if (id !== undefined) return id as CacheRotationId; // a key of the registry, found there
+  throw new UserError(
+    `There is no cache rotation "${setting}": choose ${Object.keys(cacheRotations).join(" or ")}.`,
+  );
+}
