@@ -162,12 +162,18 @@ export interface CacheStats {
   readonly tokensEvicted?: number;
   /** [layers][KV heads] */
   readonly tokensKeptPerHead?: readonly (readonly number[])[];
+  /** [layers][KV heads] */
+  readonly tokensEvictedPerHead?: readonly (readonly number[])[];
   /** Fraction of the tokens read that was evicted. */
   readonly compressionRatio?: number;
   readonly bytes: number;
   /** GPU bytes of keys, values and what a policy keeps beside them. */
   readonly bytesByPurpose?: Readonly<Record<string, number>>;
+  /** Bytes in GPU memory, in the host's, and saved on disk. */
+  readonly bytesByPlace?: { readonly gpu: number; readonly host: number; readonly disk: number };
   readonly bytesPerToken: number;
+  /** Share of the lookups on record that found something saved, where this run looked; see SavedCaches. */
+  readonly diskHitRate?: number;
   /** What of the cache came from disk; absent where all of it was read. */
   readonly restored?: {
     readonly tokens: number;
@@ -334,6 +340,49 @@ export interface SavedCacheInfo {
   readonly path: string;
 }
 
+/** Which parts of a text the loaded cache holds, as a picture; neighbouring tokens are taken together in bins. */
+export interface CacheMap {
+  /** The document's path, or what was named where there are several. */
+  readonly document: string;
+  readonly policy: string;
+  readonly tokens: number;
+  readonly bins: readonly CacheMapBin[];
+  /** Fraction of each bin's tokens that is held, mean over the KV heads: [layers][bins]. */
+  readonly keptByLayer: readonly (readonly number[])[];
+  /** Attention recorded for the policy, in sum 1 a layer: [layers][bins]; absent where it records none. */
+  readonly attentionByLayer?: readonly (readonly number[])[];
+}
+
+export interface CacheMapBin {
+  readonly firstToken: number;
+  readonly numTokens: number;
+  /** Mean over layers and KV heads. */
+  readonly kept: number;
+  /** Where its text stands; absent for what is no document's text. */
+  readonly place?: {
+    readonly path: string;
+    readonly label: string;
+    readonly startLine: number;
+    readonly endLine: number;
+  };
+}
+
+/** How far a cache is from the full one on a text. */
+export interface Fidelity {
+  readonly document: string;
+  /** The compared cache, and the full one: settings, tokens, bytes. */
+  readonly cache: CacheStats;
+  readonly full: CacheStats;
+  /** Tokens at the end of the text behind which predictions were compared. */
+  readonly predictions: number;
+  /** Share of them at which both caches find the same token likeliest. */
+  readonly topAgreement: number;
+  /** KL(full ‖ compared) in nat. */
+  readonly meanKl: number;
+  readonly maxKl: number;
+  readonly skipped: readonly Skipped[];
+}
+
 /** The folder of saved caches. */
 export interface SavedCaches {
   /** The last used first. */
@@ -386,6 +435,9 @@ export interface Requests {
     params: { readonly cacheDir?: string };
     result: SavedCaches;
   };
+  fidelity: { params: IngestParams & Stream; result: Fidelity };
+  /** Null where no saved cache is loaded. */
+  cacheMap: { params: Record<string, never>; result: { readonly map: CacheMap | null } };
   read: { params: { readonly paths: readonly string[] } & Stream; result: ReadResult };
   search: {
     params: {
@@ -429,6 +481,8 @@ export interface EngineApi {
   savedCaches(
     params: Requests["savedCaches"]["params"],
   ): Promise<Requests["savedCaches"]["result"]>;
+  cacheMap(): Promise<Requests["cacheMap"]["result"]>;
+  fidelity(params: IngestParams, observer: Observer, signal: AbortSignal): Promise<Fidelity>;
   read(
     params: Requests["read"]["params"],
     observer: Observer,

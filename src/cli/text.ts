@@ -4,6 +4,7 @@ import type {
   Answer,
   Citation,
   Coverage,
+  Fidelity,
   Ingestion,
   Passage,
   RunStats,
@@ -86,6 +87,21 @@ export function savedCachesText({ caches, folder, limitBytes, disk }: SavedCache
     cache.lastUsed.slice(0, 16).replace("T", " "),
   ]);
   return paragraphs([textTable(head, rows), [room, found].filter(Boolean).join("\n")]);
+}
+
+/** How far a cache is from the full one. */
+export function fidelityText({ document, cache, full, ...measured }: Fidelity): string {
+  const { predictions, topAgreement, meanKl, maxKl, skipped } = measured;
+  const types = `keys ${cache.typeK}, values ${cache.typeV}`;
+  const kept = `${count(Math.round(cache.tokensKept))} of ${count(cache.tokensRead)} tokens`;
+  const room = `${megabytes(cache.bytesPerToken * cache.tokensKept)} instead of ${megabytes(full.bytesPerToken * full.tokensKept)}`;
+  return [
+    `${document} under policy ${cache.policy}, ${types}: ${kept} kept, ${room}.`,
+    `Against the full cache at its last ${count(predictions)} tokens: the same likeliest token at ${percent(topAgreement)}, KL divergence ${meanKl.toPrecision(3)} nat on average, ${maxKl.toPrecision(3)} at most.`,
+    skippedText(skipped),
+  ]
+    .filter(Boolean)
+    .join("\n");
 }
 
 /** What was left out, the first few by name; empty when nothing was. */

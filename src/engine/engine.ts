@@ -6,6 +6,7 @@ import type {
   AskParams,
   EngineApi,
   EngineSnapshot,
+  Fidelity,
   GenerateParams,
   Generation,
   Ingestion,
@@ -20,6 +21,8 @@ import type {
   Summary,
 } from "../protocol.ts";
 import { answerQuestion } from "./answer/answerQuestion.ts";
+import { measureFidelity } from "./answer/fidelity.ts";
+import { keptMap, type MappedReading, MOST_BINS } from "./answer/keptMap.ts";
 import {
   answerFromCache,
   type KeptReading,
@@ -32,6 +35,7 @@ import { searchPassages } from "./answer/searchPassages.ts";
 import { Shelf } from "./answer/shelf.ts";
 import { summarizeDocument } from "./answer/summarizeDocument.ts";
 import { planWholeReading, type WholeReading } from "./answer/wholeReading.ts";
+import type { KeptTokens } from "./cache/keptTokens.ts";
 import { SnapshotStore } from "./cache/snapshotStore.ts";
 import { readDocuments } from "./documents/readDocuments.ts";
 import { NoAdapterError, UserError } from "./errors.ts";
@@ -59,7 +63,7 @@ export class Engine implements EngineApi {
   #embeddedTokenizer: Promise<Tokenizer> | undefined;
   #lastRun: RunStats | undefined;
   /** The saved cache that the loaded model holds. */
-  #loadedCache: { readonly model: OpenModel; readonly path: string } | undefined;
+  #loadedCache: LoadedCache | undefined;
 
   constructor({ openModel = openOnGpu, idleMs = fiveMinutesMs }: EngineOptions = {}) {
     this.#host = new ModelHost(openModel, idleMs);
@@ -111,17 +115,35 @@ export class Engine implements EngineApi {
   async savedCaches({
     cacheDir,
   }: Requests["savedCaches"]["params"]): Promise<Requests["savedCaches"]["result"]> {
-    const loaded = this.#loadedCache;
-    const isLoaded = loaded !== undefined && this.#host.current === loaded.model;
+    const loaded = this.#heldCache;
     const store = new SnapshotStore(cacheDir || undefined);
     const saved = await store.list();
     const caches = saved.map(({ documents, identity: _, device: __, ...cache }) => ({
       document: documents.map(({ path }) => path).join(", "),
       ...cache,
-      gpuBytes: isLoaded && loaded.path === cache.path ? loaded.model.model.cacheStats().bytes : 0,
+      gpuBytes: loaded?.path === cache.path ? loaded.model.model.cacheStats().bytes : 0,
     }));
     const { folder, limitBytes } = store;
     return { caches, folder, limitBytes, disk: await store.lookups() };
+  }
+
+  /** The loaded cache as a picture. */
+  async cacheMap(): Promise<Requests["cacheMap"]["result"]> {
+    const loaded = this.#heldCache;
+    if (!loaded) return { map: null };
+    return { map: keptMap(loaded.reading, loaded.kept, loaded.model.model.tokenizer) };
+  }
+
+  /** How far the cache that these settings give is from the full one, on the documents themselves. */
+  async fidelity(params: IngestParams, observer: Observer, signal: AbortSignal): Promise<Fidelity> {
+    const work = { observer, signal };
+    const { reading, skipped } = await this.#planReading(params, work);
+    const measured = await measureFidelity(
+      reading,
+      (settings, run) => this.use(settings, work, run),
+      work,
+    );
+    return { document: params.paths.join(", "), ...measured, skipped };
   }
 
   async read(
@@ -194,19 +216,42 @@ export class Engine implements EngineApi {
     work: Work,
     run: (whole: Whole) => Promise<T>,
   ): Promise<T> {
+    const { documents, skipped, reading } = await this.#planReading(params, work);
+    const store = new SnapshotStore(params.cacheDir || undefined);
+    return this.use(reading.settings, work, async (opened, observer) => {
+      const kept = { opened, store, documents, observer, signal: work.signal };
+      const state = await keepReading(reading, kept);
+      this.#loadedCache = {
+        model: opened,
+        path: state.saved?.path,
+        reading: {
+          document: params.paths.join(", "),
+          policy: state.stats.cache.policy,
+          tokens: reading.prefix,
+          passages: reading.passages,
+        },
+        kept: await state.keeper.keptTokens(MOST_BINS),
+      };
+      return run({ reading, kept: state, work: kept, skipped });
+    });
+  }
+
+  /** The saved cache that the loaded model still holds. */
+  get #heldCache(): LoadedCache | undefined {
+    const loaded = this.#loadedCache;
+    const isHeld =
+      loaded && this.#host.current === loaded.model && loaded.model.model.keeper?.trunk;
+    return isHeld ? loaded : undefined;
+  }
+
+  async #planReading(params: IngestParams, work: Work) {
     const { documents, skipped } = await readDocuments(params.paths, {
       ...work,
       ...(params.unsaved && { unsaved: params.unsaved }),
       library: this.#shelf.library,
     });
     const reading = await planWholeReading(documents, modelSettings(params));
-    const store = new SnapshotStore(params.cacheDir || undefined);
-    return this.use(reading.settings, work, async (opened, observer) => {
-      const kept = { opened, store, documents, observer, signal: work.signal };
-      const state = await keepReading(reading, kept);
-      if (state.saved) this.#loadedCache = { model: opened, path: state.saved.path };
-      return run({ reading, kept: state, work: kept, skipped });
-    });
+    return { documents, skipped, reading };
   }
 
   /** As `use`, but where no adapter can be had, `run` gets a tokenizer and no model. */
@@ -230,6 +275,13 @@ export class Engine implements EngineApi {
     this.#embeddedTokenizer ??= openTokenizer();
     return this.#embeddedTokenizer;
   }
+}
+
+interface LoadedCache {
+  readonly model: OpenModel;
+  readonly path: string | undefined;
+  readonly reading: MappedReading;
+  readonly kept: KeptTokens;
 }
 
 interface Whole {

@@ -142,9 +142,7 @@ export class GpuLanguageModel implements LanguageModel {
     options: PrefillOptions = {},
   ): Promise<number[][]> {
     this.#checkTokens(tokens);
-    const { cache, decoder } = this.#parts;
-    const first = cache.resume(tokens, wanted.length);
-    await decoder.reserve(cache.slotsFor(tokens.length - first, 0));
+    const first = this.#parts.cache.resume(tokens, wanted.length);
     return readLogProbabilities(this.#parts, this.#prefill, { ...options, tokens, first, wanted });
   }
 

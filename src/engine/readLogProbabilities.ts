@@ -1,7 +1,7 @@
 // ln p of what may follow the last tokens of a prompt, without drawing any of it.
 
-import { writeStep } from "./model/step.ts";
 import type { Prefill, PrefillModel, PrefillOptions } from "./prefill.ts";
+import { readLogits } from "./teacherForced.ts";
 
 export interface LogProbabilityRequest extends PrefillOptions {
   readonly tokens: readonly number[];
@@ -13,36 +13,20 @@ export interface LogProbabilityRequest extends PrefillOptions {
 
 /** Read the tokens from `first` on into the cache; ln p of `wanted[i]` behind the i-th of the last `wanted.length` tokens. */
 export async function readLogProbabilities(
-  { gpu, decoder }: PrefillModel,
+  model: PrefillModel,
   prefill: Prefill,
-  { tokens, first, wanted, onPrefill, signal }: LogProbabilityRequest,
+  { wanted, ...request }: LogProbabilityRequest,
 ): Promise<number[][]> {
-  const { activations, config, outputStep } = decoder;
-  const { vocabSize } = config;
-  const firstRow = tokens.length - wanted.length;
+  const { vocabSize } = model.decoder.config;
+  const firstRow = request.tokens.length - wanted.length;
   const found: number[][] = [];
-  await prefill.run(tokens, first, {
-    onPrefill,
-    signal,
-    // The hidden states of a chunk last until the next one.
-    onChunk: async (start, count) => {
-      while (firstRow + found.length < start + count) {
-        const token = firstRow + found.length;
-        if (token < start) return;
-        const rows = Math.min(activations.logitRows, start + count - token);
-        writeStep(gpu, outputStep, { numTokens: rows, firstPosition: 0, firstSlot: 0 });
-        const encoder = gpu.device.createCommandEncoder();
-        decoder.logitsList(token - start, rows).encode(encoder);
-        gpu.device.queue.submit([encoder.finish()]);
-        const bytes = await gpu.read(activations.logits, 0, 4 * rows * vocabSize);
-        const logits = new Float32Array(bytes);
-        for (let row = 0; row < rows; row++) {
-          const own = logits.subarray(row * vocabSize, (row + 1) * vocabSize);
-          found.push(logProbabilitiesOf(own, wanted[found.length] ?? []));
-        }
-      }
-    },
-  });
+  const onLogits = (_: number, logits: Float32Array): void => {
+    for (let at = 0; at < logits.length; at += vocabSize) {
+      const own = logits.subarray(at, at + vocabSize);
+      found.push(logProbabilitiesOf(own, wanted[found.length] ?? []));
+    }
+  };
+  await readLogits(model, prefill, { ...request, firstRow, onLogits });
   return found;
 }
 

@@ -39,6 +39,7 @@ const activities: Partial<Record<Method, string>> = {
   ask: "Answering",
   summarize: "Summarizing",
   ingest: "Reading",
+  fidelity: "Comparing caches",
   generate: "Generating",
 };
 
@@ -141,6 +142,8 @@ export class EngineServer {
       search: (params, ...rest) => api.search(required(params, "paths", "question"), ...rest),
       ingest: (params, ...rest) => api.ingest(required(params, "paths"), ...rest),
       savedCaches: (params) => api.savedCaches(params),
+      cacheMap: () => api.cacheMap(),
+      fidelity: (params, ...rest) => api.fidelity(required(params, "paths"), ...rest),
       models: () => api.models(),
       snapshot: () => this.#snapshot(),
       shutdown: async () => {

@@ -45,6 +45,8 @@ const METHODS: readonly Method[] = [
   "search",
   "ingest",
   "savedCaches",
+  "cacheMap",
+  "fidelity",
   "models",
   "snapshot",
   "shutdown",

@@ -35,24 +35,35 @@ export async function scoreTokens(
   return nll;
 }
 
-/** Read the tokens from index `first` on, the cache holding those before, and hand out the logits behind each. */
+/**
+ * Read the tokens from index `first` on, the cache holding those before, and hand out the logits behind each from `firstRow` on;
+ * default: behind all that are read.
+ */
 export async function readLogits(
   model: PrefillModel,
   prefill: Prefill,
   {
     tokens,
     first,
+    firstRow = first,
     onLogits,
     ...options
-  }: { tokens: readonly number[]; first: number; onLogits: OnLogits } & PrefillOptions,
+  }: {
+    readonly tokens: readonly number[];
+    readonly first: number;
+    readonly firstRow?: number;
+    readonly onLogits: OnLogits;
+  } & PrefillOptions,
 ): Promise<void> {
   const { gpu, decoder, cache } = model;
   const { activations, config } = decoder;
   await decoder.reserve(cache.slotsFor(tokens.length - first, 0));
   await prefill.run(tokens, first, {
     ...options,
+    // The hidden states of a chunk last until the next one.
     onChunk: async (start, count) => {
-      for (let row = 0; row < count; row += activations.logitRows) {
+      const firstOfChunk = Math.max(0, firstRow - start);
+      for (let row = firstOfChunk; row < count; row += activations.logitRows) {
         const rows = Math.min(activations.logitRows, count - row);
         submit(model, rows, decoder.logitsList(row, rows));
         const bytes = 4 * rows * config.vocabSize;

@@ -1,37 +1,56 @@
-// The engine's snapshot as a page: what was read and kept, where the bytes are, how fast it went. A pure function.
+// The engine's figures as a page: what was read and kept, where the bytes are, how fast it went, what is saved. A pure function.
 
-import type { EngineSnapshot } from "../protocol.ts";
+import type { CacheMap, CacheStats, EngineSnapshot, Fidelity, SavedCaches } from "../protocol.ts";
+import { cacheMapHtml } from "./cacheMap.ts";
+import {
+  block,
+  bytes,
+  commandLink,
+  count,
+  duration,
+  escapeHtml,
+  percent,
+  type Row,
+  section,
+  table,
+} from "./html.ts";
 import type { Translate } from "./statusText.ts";
 
-interface Row {
-  readonly name: string;
-  readonly value: string;
-  /** 0 to 1: drawn as a bar. */
-  readonly share?: number;
+/** Commands that the page's links run. */
+export const PAGE_COMMANDS = ["lectern.readIntoCache", "lectern.measureFidelity"] as const;
+
+export interface CacheStatsPage {
+  readonly snapshot: EngineSnapshot;
+  readonly map?: CacheMap | undefined;
+  readonly saved?: SavedCaches | undefined;
+  /** Measured when it was asked for. */
+  readonly fidelity?: Fidelity | undefined;
 }
 
+const MOST_SAVED = 8;
+
 /** The body of the stats page. Every value is escaped. */
-export function cacheStatsHtml(snapshot: EngineSnapshot, t: Translate): string {
-  const { lastRun, cache = lastRun?.cache, model, adapter } = snapshot;
-  const sections = [
-    lastRun && section(t("Last question"), speedRows(lastRun, t)),
-    cache && section(t("KV cache"), cacheRows(cache, t)),
-    section(t("GPU memory by purpose"), byteRows(snapshot.gpuBytes, t)),
-    section(t("Engine"), [
-      { name: t("Model"), value: model?.name ?? lastRun?.model ?? t("not loaded yet") },
-      ...(model ? [{ name: t("Architecture"), value: model.architecture }] : []),
-      { name: t("Adapter"), value: adapterName(adapter, lastRun?.adapter, t) },
-      { name: "Node", value: `${snapshot.node.version}, ${snapshot.node.executable}` },
-      { name: t("Process"), value: String(snapshot.pid) },
-      { name: t("Memory of the process"), value: bytes(snapshot.hostBytes) },
-      { name: t("Windows attached"), value: String(snapshot.clients) },
-      { name: t("Running for"), value: duration(snapshot.uptimeMs) },
-    ]),
+export function cacheStatsHtml(page: CacheStatsPage, t: Translate): string {
+  const { snapshot, map, saved, fidelity } = page;
+  const { lastRun, cache = lastRun?.cache } = snapshot;
+  const [readIntoCache, measureFidelity] = PAGE_COMMANDS;
+  const links = [
+    commandLink(readIntoCache, t("Read a file into the cache")),
+    ...(map ? [commandLink(measureFidelity, t("Compare with the full cache"))] : []),
   ];
-  const none = lastRun
-    ? ""
-    : `<p class="hint">${escapeHtml(t("Ask a question to see its cost."))}</p>`;
-  return `<h1>${escapeHtml(t("Cache stats"))}</h1>${none}${sections.filter(Boolean).join("")}`;
+  return [
+    `<h1>${escapeHtml(t("Cache stats"))}</h1>`,
+    lastRun || map ? "" : `<p class="hint">${escapeHtml(t("Ask a question to see its cost."))}</p>`,
+    `<p>${links.join(" ")}</p>`,
+    map ? cacheMapHtml(map, t) : "",
+    fidelity ? section(t("Fidelity of {0}", fidelity.document), fidelityRows(fidelity, t)) : "",
+    cache ? section(t("KV cache"), cacheRows(cache, t)) : "",
+    cache ? block(t("KV cache by purpose"), shares(cache.bytesByPurpose ?? {}, t)) : "",
+    block(t("GPU memory by purpose"), shares(snapshot.gpuBytes, t)),
+    saved ? section(t("Saved caches"), savedRows(saved, t)) : "",
+    lastRun ? section(t("Last question"), speedRows(lastRun, t)) : "",
+    section(t("Engine"), engineRows(snapshot, t)),
+  ].join("");
 }
 
 function speedRows(run: NonNullable<EngineSnapshot["lastRun"]>, t: Translate): Row[] {
@@ -44,39 +63,134 @@ function speedRows(run: NonNullable<EngineSnapshot["lastRun"]>, t: Translate): R
   ];
 }
 
-function cacheRows(cache: NonNullable<EngineSnapshot["cache"]>, t: Translate): Row[] {
-  const share = cache.tokensRead > 0 ? cache.tokensKept / cache.tokensRead : 0;
+function cacheRows(cache: CacheStats, t: Translate): Row[] {
+  const { tokensRead, tokensKept, bytesByPlace, restored } = cache;
+  const share = tokensRead > 0 ? tokensKept / tokensRead : 0;
+  const places = bytesByPlace && [
+    t("{0} on the GPU", bytes(bytesByPlace.gpu)),
+    t("{0} in memory", bytes(bytesByPlace.host)),
+    t("{0} on disk", bytes(bytesByPlace.disk)),
+  ];
   return [
-    { name: t("Tokens read"), value: count(cache.tokensRead) },
+    { name: t("Tokens read"), value: count(tokensRead) },
+    { name: t("Tokens kept"), value: `${count(tokensKept)} (${percent(share)})`, share },
+    { name: t("Tokens evicted"), value: count(cache.tokensEvicted ?? 0) },
+    { name: t("By layer and head"), value: perHead(cache, t) },
     {
-      name: t("Tokens kept"),
-      value: `${count(Math.round(cache.tokensKept))} (${Math.round(share * 100)} %)`,
-      share,
+      name: t("Policy"),
+      value: [cache.policy, ...(cache.budget ? [t("budget {0}", count(cache.budget))] : [])].join(
+        ", ",
+      ),
     },
-    { name: t("Policy"), value: cache.policy },
     { name: t("Keys, values"), value: `${cache.typeK}, ${cache.typeV}` },
-    { name: t("Size"), value: bytes(cache.bytes) },
+    { name: t("Size"), value: places?.join(", ") ?? bytes(cache.bytes) },
     { name: t("Size of a token"), value: bytes(cache.bytesPerToken) },
+    ...(restored
+      ? [
+          {
+            name: t("From disk"),
+            value: restored.bitIdentical
+              ? t("{0} tokens, bit for bit as they were read", count(restored.tokens))
+              : t("{0} tokens; probabilities may differ by rounding", count(restored.tokens)),
+          },
+        ]
+      : []),
   ];
 }
 
-function byteRows(gpuBytes: EngineSnapshot["gpuBytes"], t: Translate): Row[] {
-  const entries = Object.entries(gpuBytes).sort(([, a], [, b]) => b - a);
+/** Tokens that each head keeps: one figure where all keep the same, else the least and the most of each layer. */
+function perHead({ tokensKeptPerHead = [], tokensRead }: CacheStats, t: Translate): string {
+  const all = tokensKeptPerHead.flat();
+  const [least, most] = [Math.min(...all), Math.max(...all)];
+  if (all.length === 0) return "–";
+  if (least === most)
+    return t(
+      "{0} kept, {1} evicted in each of {2} layers × {3} heads",
+      ...[
+        least,
+        tokensRead - least,
+        tokensKeptPerHead.length,
+        tokensKeptPerHead[0]?.length ?? 0,
+      ].map(count),
+    );
+  const layers = tokensKeptPerHead.map((heads, layer) => {
+    const [low, high] = [Math.min(...heads), Math.max(...heads)];
+    return `${layer}: ${low === high ? count(low) : `${count(low)}–${count(high)}`}`;
+  });
+  return t("kept in layer {0}", layers.join(", "));
+}
+
+function fidelityRows({ cache, predictions, ...measured }: Fidelity, t: Translate): Row[] {
+  const { topAgreement, meanKl, maxKl } = measured;
+  const kept = [count(cache.tokensKept), count(cache.tokensRead)] as const;
+  return [
+    { name: t("Compared"), value: t("{0} of {1} tokens kept, with all in f16", ...kept) },
+    {
+      name: t("Same likeliest token"),
+      value: t("{0} of the last {1} tokens", percent(topAgreement), count(predictions)),
+      share: topAgreement,
+    },
+    {
+      name: t("KL divergence"),
+      value: t("{0} nat on average, {1} at most", meanKl.toPrecision(3), maxKl.toPrecision(3)),
+    },
+  ];
+}
+
+function savedRows({ caches, disk, folder, limitBytes }: SavedCaches, t: Translate): Row[] {
+  const total = caches.reduce((sum, cache) => sum + cache.bytes, 0);
+  const shown = caches.slice(0, MOST_SAVED).map(
+    (cache): Row => ({
+      name: cache.document,
+      value: t(
+        "{0} of {1} tokens, {2}, {3}",
+        ...[count(cache.tokensKept), count(cache.tokensRead), cache.policy, bytes(cache.bytes)],
+      ),
+    }),
+  );
+  const more = caches.length - shown.length;
+  return [
+    ...shown,
+    ...(more > 0 ? [{ name: "…", value: t("{0} more", count(more)) }] : []),
+    {
+      name: t("All together"),
+      value: t("{0} of at most {1} in {2}", bytes(total), bytes(limitBytes), folder),
+      share: Math.min(1, total / limitBytes),
+    },
+    {
+      name: t("Found on disk"),
+      value: t(
+        "{0} of {1} times, {2} of them in part",
+        ...[count(disk.hits + disk.partialHits), count(disk.lookups), count(disk.partialHits)],
+      ),
+      share: disk.hitRate,
+    },
+  ];
+}
+
+function engineRows({ lastRun, model, adapter, ...snapshot }: EngineSnapshot, t: Translate): Row[] {
+  return [
+    { name: t("Model"), value: model?.name ?? lastRun?.model ?? t("not loaded yet") },
+    ...(model ? [{ name: t("Architecture"), value: model.architecture }] : []),
+    { name: t("Adapter"), value: adapterName(adapter, lastRun?.adapter, t) },
+    { name: "Node", value: `${snapshot.node.version}, ${snapshot.node.executable}` },
+    { name: t("Process"), value: String(snapshot.pid) },
+    { name: t("Memory of the process"), value: bytes(snapshot.hostBytes) },
+    { name: t("Windows attached"), value: String(snapshot.clients) },
+    { name: t("Running for"), value: duration(snapshot.uptimeMs) },
+  ];
+}
+
+/** Bytes by name, each as a share of the sum. */
+function shares(named: Readonly<Record<string, number>>, t: Translate): string {
+  const entries = Object.entries(named).sort(([, a], [, b]) => b - a);
   const total = entries.reduce((sum, [, value]) => sum + value, 0);
   const rows = entries.map(([name, value]) => ({
     name,
     value: bytes(value),
     share: total > 0 ? value / total : 0,
   }));
-  return [...rows, { name: t("Total"), value: bytes(total) }];
-}
-
-function section(title: string, rows: readonly Row[]): string {
-  const cells = rows.map(({ name, value, share }) => {
-    const bar = share === undefined ? "" : `<meter min="0" max="1" value="${share}"></meter>`;
-    return `<tr><th scope="row">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td><td>${bar}</td></tr>`;
-  });
-  return `<section><h2>${escapeHtml(title)}</h2><table>${cells.join("")}</table></section>`;
+  return table([...rows, { name: t("Total"), value: bytes(total) }]);
 }
 
 function adapterName(
@@ -91,33 +205,4 @@ function adapterName(
 
 function speed(tokensPerSecond: number, ms: number): string {
   return `${tokensPerSecond.toFixed(tokensPerSecond < 100 ? 1 : 0)} tokens/s, ${duration(ms)}`;
-}
-
-function count(value: number): string {
-  return value.toLocaleString("en-US");
-}
-
-/** Bytes in the unit that leaves one to three digits before the point. */
-export function bytes(value: number): string {
-  const units = ["bytes", "kB", "MB", "GB"] as const;
-  const power = value < 1000 ? 0 : Math.min(3, Math.floor(Math.log10(value) / 3));
-  const scaled = value / 1000 ** power;
-  return `${power === 0 || scaled >= 100 ? Math.round(scaled) : scaled.toFixed(1)} ${units[power]}`;
-}
-
-function duration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  const seconds = ms / 1000;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
-}
-
-function escapeHtml(text: string): string {
-  const entities: Record<string, string> = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-  };
-  return text.replace(/[&<>"]/g, (character) => entities[character] ?? character);
 }

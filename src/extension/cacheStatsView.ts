@@ -1,14 +1,21 @@
-// The panel *Cache Stats*: a page without scripts, refreshed while it is visible and the engine works.
+// The panel *Cache Stats*: a page without scripts, refreshed while it is visible and the engine works. Its links run the
+// commands that fill it.
 
-import { l10n, Uri, ViewColumn, type WebviewPanel, window } from "vscode";
-import type { EngineStatus } from "../protocol.ts";
-import { cacheStatsHtml } from "./cacheStats.ts";
+import { l10n, ProgressLocation, Uri, ViewColumn, type WebviewPanel, window } from "vscode";
+import type { EngineStatus, Fidelity, IngestParams, Observer } from "../protocol.ts";
+import { cacheStatsHtml, PAGE_COMMANDS } from "./cacheStats.ts";
+import type { Subject } from "./conversation.ts";
+import { StoppedError } from "./engineClient.ts";
 import type { EngineProcess } from "./engineProcess.ts";
+import { modelSettings } from "./settings.ts";
 
 export class CacheStatsView {
   readonly #extensionUri: Uri;
   readonly #engine: EngineProcess;
   #panel: WebviewPanel | undefined;
+  /** What was read into the cache last from this window. */
+  #subject: Subject | undefined;
+  #fidelity: Fidelity | undefined;
 
   constructor(extensionUri: Uri, engine: EngineProcess) {
     this.#extensionUri = extensionUri;
@@ -22,9 +29,60 @@ export class CacheStatsView {
     await this.#refresh();
   }
 
+  /** Read the whole of `subject` into a saved cache, and show what it holds. */
+  async readIntoCache(subject: Subject): Promise<void> {
+    const title = l10n.t("Reading {0} into the cache", subject.label);
+    const isRead = await this.#withProgress(title, (observer, signal) =>
+      this.#engine.request("ingest", paramsOf(subject), observer, signal),
+    );
+    if (!isRead) return;
+    this.#subject = subject;
+    this.#fidelity = undefined;
+    await this.show();
+  }
+
+  /** Compare the cache of what was read last with the full one, and bring it back. */
+  async measureFidelity(fallback: () => Subject): Promise<void> {
+    const subject = this.#subject ?? fallback();
+    const title = l10n.t("Comparing the cache of {0} with the full one", subject.label);
+    const fidelity = await this.#withProgress(title, async (observer, signal) => {
+      const measured = await this.#engine.request("fidelity", paramsOf(subject), observer, signal);
+      await this.#engine.request("ingest", paramsOf(subject), observer, signal);
+      return measured;
+    });
+    if (!fidelity) return;
+    this.#subject = subject;
+    this.#fidelity = fidelity;
+    await this.show();
+  }
+
   /** An operation has ended: its figures are new. */
   async statusChanged(status: EngineStatus): Promise<void> {
     if (status.state === "idle" && this.#panel?.visible) await this.#refresh();
+  }
+
+  /** What `work` gave; undefined when the user stopped it. */
+  async #withProgress<T>(
+    title: string,
+    work: (observer: Observer, signal: AbortSignal) => Promise<T>,
+  ): Promise<T | undefined> {
+    const options = { location: ProgressLocation.Notification, title, cancellable: true };
+    return window.withProgress(options, async (report, token) => {
+      const stop = new AbortController();
+      token.onCancellationRequested(() => stop.abort());
+      const observer: Observer = {
+        progress: ({ done, total, phase }) => {
+          const share = total > 0 ? `, ${Math.floor((100 * done) / total)} %` : "";
+          report.report({ message: `${phase}${share}` });
+        },
+      };
+      try {
+        return await work(observer, stop.signal);
+      } catch (error) {
+        if (error instanceof StoppedError) return undefined;
+        throw error;
+      }
+    });
   }
 
   #open(media: Uri): WebviewPanel {
@@ -32,7 +90,7 @@ export class CacheStatsView {
       "lectern.cacheStats",
       l10n.t("Cache Stats"),
       ViewColumn.Active,
-      { localResourceRoots: [media] },
+      { localResourceRoots: [media], enableCommandUris: [...PAGE_COMMANDS] },
     );
     panel.onDidDispose(() => {
       this.#panel = undefined;
@@ -41,10 +99,16 @@ export class CacheStatsView {
   }
 
   async #refresh(): Promise<void> {
-    const snapshot = await this.#engine.request("snapshot", {});
+    const { cacheDir } = modelSettings();
+    const [snapshot, { map }, saved] = await Promise.all([
+      this.#engine.request("snapshot", {}),
+      this.#engine.request("cacheMap", {}),
+      this.#engine.request("savedCaches", cacheDir === undefined ? {} : { cacheDir }),
+    ]);
     if (!this.#panel) return;
     const { webview } = this.#panel;
     const css = webview.asWebviewUri(Uri.joinPath(this.#extensionUri, "media", "cacheStats.css"));
+    const page = { snapshot, map: map ?? undefined, saved, fidelity: this.#fidelity };
     webview.html = `<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -53,7 +117,11 @@ export class CacheStatsView {
 <link rel="stylesheet" href="${css}">
 <title>${l10n.t("Cache Stats")}</title>
 </head>
-<body>${cacheStatsHtml(snapshot, l10n.t)}</body>
+<body><main>${cacheStatsHtml(page, l10n.t)}</main></body>
 </html>`;
   }
+}
+
+function paramsOf({ paths, unsaved }: Subject): IngestParams {
+  return { ...modelSettings(), paths, unsaved };
 }

@@ -53,6 +53,10 @@ export function commandTable(parts: CommandParts): Handlers {
     },
     "lectern.summarizeFile": (uri) =>
       chat.summarize(() => scope.fileSubject(isUri(uri) ? uri : scope.activeFile())),
+    "lectern.readIntoCache": (uri) =>
+      parts.cacheStats.readIntoCache(scope.fileSubject(isUri(uri) ? uri : scope.activeFile())),
+    "lectern.measureFidelity": () =>
+      parts.cacheStats.measureFidelity(() => scope.fileSubject(scope.activeFile())),
     "lectern.showCacheStats": () => parts.cacheStats.show(),
     "lectern.chooseModel": () => chooseModel(engine),
     "lectern.chooseScope": () => scope.choose(),

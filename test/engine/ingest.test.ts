@@ -160,6 +160,41 @@ describe("reading into a saved cache", function () {
       assert.ok(first.answer !== "" && citation.quote.includes(first.answer));
   });
 
+  it("maps what the cache holds over the documents, and forgets the map with the cache", async () => {
+    await write([...housesOf(60), ...FACTS].join("\n\n"));
+    assert.equal((await engine.cacheMap()).map, null);
+    const { stats } = await engine.ingest(settings(), {}, never);
+    const { map } = await engine.cacheMap();
+    assert.ok(map);
+    assert.deepEqual([map.document, map.policy], [path, "h2o"]);
+    assert.equal(map.tokens, stats.cache.tokensRead);
+    const numKept = map.bins.reduce((sum, { kept, numTokens }) => sum + kept * numTokens, 0);
+    assert.ok(Math.abs(numKept - stats.cache.tokensKept) < 2, "as many as the stats say");
+    assert.equal(map.bins.at(-1)?.kept, 1, "the end of the text");
+    const lines = map.bins.flatMap(({ place }) => (place ? [place.endLine] : []));
+    assert.deepEqual([lines.length > 200, lines.at(-1)], [true, 2 * 64 - 1]);
+    assert.equal(map.attentionByLayer?.length, stats.cache.tokensKeptPerHead?.length);
+    const { bytesByPlace, diskHitRate } = stats.cache;
+    assert.ok(bytesByPlace && bytesByPlace.gpu > 0 && bytesByPlace.disk > bytesByPlace.gpu / 2);
+    assert.ok(diskHitRate !== undefined && diskHitRate < 1);
+    // An answer from passages needs the room.
+    await engine.ask({ ...settings(), question: QUESTION }, {}, never);
+    assert.equal((await engine.cacheMap()).map, null);
+  });
+
+  it("says how far a cache is from the full one on the user's own text", async () => {
+    await write([...housesOf(20), ...FACTS].join("\n\n"));
+    const same = await engine.fidelity({ ...settings(), cachePolicy: "full" }, {}, never);
+    assert.equal(same.document, path);
+    assert.deepEqual([same.topAgreement, same.maxKl], [1, 0]);
+    assert.ok(same.predictions > 50);
+    const bounded = { cachePolicy: "streaming-llm", cacheBudget: 64, chunkLength: 64 };
+    const far = await engine.fidelity({ ...settings(), ...bounded }, {}, never);
+    assert.equal(far.predictions, same.predictions);
+    assert.ok(far.topAgreement < 1 && far.meanKl > 1e-3 && far.maxKl >= far.meanKl);
+    assert.ok(far.cache.tokensKept < far.full.tokensKept);
+  });
+
   it("leaves nothing behind when it is stopped", async () => {
     await write(FACTS.join("\n\n").repeat(20));
     const stop = new AbortController();

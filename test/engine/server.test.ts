@@ -269,6 +269,8 @@ function fakeApi(ask: EngineApi["ask"]): EngineApi {
     search: unused,
     ingest: unused,
     savedCaches: unused,
+    cacheMap: unused,
+    fidelity: unused,
     models: async () => ({ models: [] }),
     snapshot: async () => snapshot,
   };

@@ -16,6 +16,7 @@ import {
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { Frame } from "playwright-core";
 import type { EngineRecord } from "../../src/protocol.ts";
 import { skip } from "../support/skip.ts";
 import { writeTalkativeModel } from "./support/talkativeModel.ts";
@@ -32,6 +33,17 @@ const FILES = {
   "records/parliament.md": "# Parliament\n\nThe parliament was established in 1999.\n",
   "records/lighthouse.md": "The lighthouse was designed by Edith Marlow.\n",
   "src/server.ts": "export const DEFAULT_PORT = 4173;\n",
+};
+
+/** Longer than what the cache may hold of it. */
+const CHRONICLE = Array.from(
+  { length: 50 },
+  (_, i) => `In the year ${1700 + i} the harvest of Aldmoor was ${i % 3 ? "good" : "poor"}.\n`,
+).join("\n");
+const boundedCache = {
+  "lectern.cachePolicy": "h2o",
+  "lectern.cacheBudget": 256,
+  "lectern.chunkLength": 64,
 };
 
 describe("Lectern in VS Code", function () {
@@ -127,23 +139,13 @@ describe("Lectern in VS Code", function () {
   });
 
   it("is usable with a keyboard and a screen reader, in dark and in light", async () => {
-    const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf8");
     for (const theme of ["Dark", "Light"]) {
       await open({ "workbench.colorTheme": `Default ${theme} Modern` });
       await window.command("Lectern: Ask About Workspace");
       await openFirstCitation();
       const chat = await window.chat();
       await chat.locator(`body.vscode-${theme.toLowerCase()}`).waitFor();
-      await chat.evaluate(axe);
-      // The page is transparent over the side bar, which axe cannot see through to.
-      await chat.evaluate("document.body.style.background = 'var(--vscode-sideBar-background)'");
-      const violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] =
-        await chat.evaluate(
-          "axe.run({ runOnly: ['wcag2a', 'wcag2aa'] }).then(({ violations }) => violations)",
-        );
-      const found = violations.flatMap(({ id, nodes }) =>
-        nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`),
-      );
+      const found = await violations(chat, "var(--vscode-sideBar-background)");
       await screenshot(`answer-${theme.toLowerCase()}`);
       assert.deepEqual(found, [], theme);
     }
@@ -171,13 +173,46 @@ describe("Lectern in VS Code", function () {
 
   it("shows the cache stats", async () => {
     await window.command("Lectern: Show Cache Stats");
-    const stats = await window.frame("h1 + section, h1 + .hint");
+    const stats = await window.frame("h1 ~ section");
     const text = await stats.locator("body").innerText();
     for (const part of ["Tokens read", "Prefill", "GPU memory by purpose", "Adapter"]) {
       assert.ok(text.includes(part), `${part} is missing in:\n${text}`);
     }
     assert.match(text, /weights\s+[\d.]+ MB/i);
     await screenshot("cache-stats-light");
+  });
+
+  it("reads a file into a saved cache, and draws what of it is kept, in dark and in light", async () => {
+    writeFiles(workspace, { "chronicle.md": CHRONICLE });
+    for (const theme of ["Light", "Dark"]) {
+      await open({ "workbench.colorTheme": `Default ${theme} Modern`, ...boundedCache });
+      await window.openFile("chronicle.md");
+      await window.command("Lectern: Read into Cache");
+      const stats = await window.frame("svg.map");
+      await stats.locator(`body.vscode-${theme.toLowerCase()}`).waitFor();
+      const text = await stats.locator("body").innerText();
+      assert.match(text, /256 of [\d,]+ tokens are in memory \(\d+ %\), policy h2o/);
+      assert.match(text, /chronicle\.md\s+lines 1–\d+: \d+ of [\d,]+ tokens/);
+      assert.match(text, /Saved caches\s+\/.*chronicle\.md/);
+      assert.equal(await stats.locator("svg.map").count(), 3);
+      const parts = await stats
+        .locator("svg.map")
+        .first()
+        .locator(".kept")
+        .evaluateAll((cells) => cells.map((cell) => Number(cell.getAttribute("fill-opacity"))));
+      assert.ok(parts.includes(1) && parts.includes(0), "some parts are kept, some are not");
+      await screenshot(`cache-map-${theme.toLowerCase()}`);
+      assert.deepEqual(await violations(stats, "var(--vscode-editor-background)"), [], theme);
+    }
+  });
+
+  it("compares the cache with the full one when asked from the page", async () => {
+    const stats = await window.frame("svg.map");
+    await stats.getByRole("link", { name: "Compare with the full cache" }).click();
+    const fidelity = await window.frame("section:has-text('Same likeliest token')");
+    assert.match(await fidelity.locator("body").innerText(), /\d+ % of the last \d+ tokens/);
+    assert.match(await fidelity.locator("body").innerText(), /nat on average/);
+    await screenshot("cache-fidelity-dark");
   });
 
   it("keeps the chat when the window is reloaded", async () => {
@@ -231,7 +266,7 @@ describe("Lectern in VS Code", function () {
     assert.equal(await second.ended(turn), "done");
     assert.equal(record().pid, pid);
     await second.command("Lectern: Show Cache Stats");
-    const stats = await second.frame("h1 + section");
+    const stats = await second.frame("h1 ~ section");
     assert.match(await stats.locator("body").innerText(), new RegExp(`Process\\s+${pid}`));
     assert.match(await stats.locator("body").innerText(), /Windows attached\s+2/);
     await second.close();
@@ -256,6 +291,20 @@ describe("Lectern in VS Code", function () {
   async function openFirstCitation(): Promise<void> {
     await (await window.chat()).locator(".chip.verified").first().click();
     await window.page.locator('.tab.active[data-resource-name="parliament.md"]').waitFor();
+  }
+
+  /** What axe finds wrong. The page is transparent over `background`, which axe cannot see through to. */
+  async function violations(page: Frame, background: string): Promise<string[]> {
+    const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core"), "utf8");
+    await page.evaluate(axe);
+    await page.evaluate(`document.body.style.background = '${background}'`);
+    const found: { id: string; nodes: { html: string; failureSummary: string }[] }[] =
+      await page.evaluate(
+        "axe.run({ runOnly: ['wcag2a', 'wcag2aa'] }).then(({ violations }) => violations)",
+      );
+    return found.flatMap(({ id, nodes }) =>
+      nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`),
+    );
   }
 
   async function screenshot(name: string): Promise<void> {

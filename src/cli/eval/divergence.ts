@@ -1,6 +1,7 @@
 // How far a compressed cache takes the model's predictions from those over the full one: Kullback-Leibler divergence, and how
 // often both find the same token likeliest.
 
+import { compare } from "../../engine/answer/fidelity.ts";
 import type { ModelSettings } from "../../protocol.ts";
 import type { EvalTools } from "./evalTools.ts";
 
@@ -46,21 +47,6 @@ export function fullSettings(settings: ModelSettings, contextLength: number): Mo
 
 /** How far `other` is from `full`. */
 export function divergenceOf(full: Predictions, other: Predictions): Divergence {
-  let kl = 0;
-  let same = 0;
-  for (const [row, expected] of full.entries()) {
-    const found = other[row] ?? expected;
-    for (const [token, logP] of expected.entries())
-      kl += Math.exp(logP) * (logP - (found[token] ?? logP));
-    if (likeliest(expected) === likeliest(found)) same++;
-  }
-  const rows = Math.max(1, full.length);
-  return { kl: kl / rows, agreement: same / rows };
-}
-
-function likeliest(row: Float32Array): number {
-  let best = 0;
-  for (let token = 1; token < row.length; token++)
-    if ((row[token] ?? 0) > (row[best] ?? 0)) best = token;
-  return best;
+  const { meanKl, topAgreement } = compare(full, other);
+  return { kl: meanKl, agreement: topAgreement };
 }

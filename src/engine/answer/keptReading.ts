@@ -52,11 +52,14 @@ export async function keepReading(reading: WholeReading, work: KeptWork): Promis
   const brought = held ?? (await bringReading(keeper, prefix, { ...work, key }));
   const kept = { keeper, ...brought };
   if (!key) return { ...kept, problem: "The model's file changed since it was loaded: not saved." };
-  const saved = brought.origin.tokens === prefix.length ? await store.locate(key) : undefined;
-  return {
-    ...kept,
-    ...(saved ? { saved } : await save(kept, { ...work, identity: key.identity })),
-  };
+  const before = brought.origin.tokens === prefix.length ? await store.locate(key) : undefined;
+  const { saved, problem } = before
+    ? { saved: before, problem: undefined }
+    : await save(kept, { ...work, identity: key.identity });
+  const { hitRate } = await store.lookups();
+  keeper.noteSaved(saved && { bytes: saved.bytes, hitRate });
+  const stats = { ...kept.stats, cache: opened.model.cacheStats() };
+  return { ...kept, stats, ...(saved && { saved }), ...(problem && { problem }) };
 }
 
 type Brought = Pick<KeptReading, "trunk" | "origin" | "stats">;
@@ -104,7 +107,7 @@ async function bringReading(
 async function save(
   { keeper, stats }: Pick<KeptReading, "keeper" | "stats">,
   { store, documents, identity, signal }: KeptWork & Pick<SnapshotFacts, "identity">,
-): Promise<Pick<KeptReading, "saved" | "problem">> {
+): Promise<{ saved?: NonNullable<KeptReading["saved"]>; problem?: string }> {
   const facts = factsOf(stats, documents, { identity, device: keeper.device });
   try {
     return { saved: await store.save({ facts, ...keeper.capture() }, { signal }) };

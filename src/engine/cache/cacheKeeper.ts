@@ -4,6 +4,7 @@ import type { RunStats } from "../../protocol.ts";
 import type { Decoder } from "../model/decoder.ts";
 import type { OnLogits } from "../teacherForced.ts";
 import { keyLambdas } from "./keyLambdas.ts";
+import { type KeptTokens, keptTokens } from "./keptTokens.ts";
 import type { Section, SectionSource } from "./sectionFile.ts";
 import {
   type CacheOnGpu,
@@ -76,6 +77,17 @@ export class CacheKeeper {
     return this.#parts.sharesBlocks;
   }
 
+  /** Logits behind each token. */
+  get vocabSize(): number {
+    return this.#parts.decoder.config.vocabSize;
+  }
+
+  /** Note where what the cache holds is saved, for its stats. */
+  noteSaved(saved: { readonly bytes: number; readonly hitRate: number } | undefined): void {
+    const { cache } = this.#parts;
+    cache.saved = saved && { ...saved, tokens: cache.tokensRead };
+  }
+
   /** What was pinned and is still whole. */
   get trunk(): Trunk | undefined {
     return this.#trunk?.isIntact ? this.#trunk : undefined;
@@ -143,6 +155,11 @@ export class CacheKeeper {
       const endsPass = isWhole || tokens % Number(identity.chunkLength) === 0;
       cache.restored = { tokens, bitIdentical: endsPass && file.facts.device === device };
     });
+  }
+
+  /** Which parts of what it read the cache holds now. */
+  keptTokens(mostBins: number): Promise<KeptTokens> {
+    return keptTokens(this.#onGpu, mostBins);
   }
 
   /** Pin what the cache holds now, for branches that share it. What was pinned before is given up. */

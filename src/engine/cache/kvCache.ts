@@ -83,6 +83,8 @@ export class KvCache {
   watcher: CacheWatcher | undefined;
   /** What was restored from disk and is still held. */
   restored: NonNullable<CacheStats["restored"]> | undefined;
+  /** A file that holds what the cache began with. */
+  saved: { readonly tokens: number; readonly bytes: number; readonly hitRate: number } | undefined;
 
   constructor(gpu: Gpu, shape: KvCacheShape) {
     this.#gpu = gpu;
@@ -237,10 +239,13 @@ export class KvCache {
       tokensKept: Math.round(kept),
       tokensEvicted: read - Math.round(kept),
       tokensKeptPerHead: this.#slots.map(({ lengths }) => lengths),
+      tokensEvictedPerHead: this.#slots.map(({ lengths }) => lengths.map((held) => read - held)),
       compressionRatio: read === 0 ? 0 : 1 - kept / read,
       bytes: perSlot * rows,
       bytesByPurpose: Object.fromEntries(bytes.map(([plane, bytes]) => [plane, bytes * rows])),
+      bytesByPlace: { gpu: perSlot * rows, host: 0, disk: this.saved?.bytes ?? 0 },
       bytesPerToken: perSlot * numKvHeads * numLayers,
+      ...(this.saved && { diskHitRate: this.saved.hitRate }),
       ...(this.restored && { restored: this.restored }),
     };
   }
@@ -260,6 +265,7 @@ export class KvCache {
   #truncate(tokens: number): void {
     if (this.watcher && tokens < this.watcher.tokens) this.watcher.lost();
     if (this.restored && tokens < this.restored.tokens) this.restored = undefined;
+    if (this.saved && tokens < this.saved.tokens) this.saved = undefined;
     this.#move(tokens - this.#tokens.length);
     this.#tokens.length = tokens;
     if (tokens > 0) return;

@@ -35,6 +35,8 @@ const api: EngineApi = {
   search: unused,
   ingest: unused,
   savedCaches: unused,
+  cacheMap: unused,
+  fidelity: unused,
   models: async () => ({ models: [] }),
   snapshot: async (): Promise<EngineSnapshot> => ({
     status: { state: "idle" },

@@ -181,6 +181,17 @@ export class Window {
     throw new Error(`The palette did not offer "${title}" within 20 s.`);
   }
 
+  /** Open a file of the workspace by its name, through quick open. */
+  async openFile(name: string): Promise<void> {
+    await this.page.keyboard.press("ControlOrMeta+P");
+    await this.page.locator(".quick-input-widget input[type=text]").fill(name);
+    await this.page
+      .locator(".quick-input-list .monaco-list-row", { hasText: name })
+      .first()
+      .click();
+    await this.page.locator(`.tab.active[data-resource-name="${name}"]`).waitFor();
+  }
+
   /** Ask in the chat view, as a user does; resolves with the turn's element. */
   async ask(question: string): Promise<Locator> {
     const chat = await this.chat();
