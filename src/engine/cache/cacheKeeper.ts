@@ -3,8 +3,8 @@
 import type { RunStats } from "../../protocol.ts";
 import type { Decoder } from "../model/decoder.ts";
 import type { OnLogits } from "../teacherForced.ts";
-import { keyLambdas } from "./keyLambdas.ts";
 import { type KeptTokens, keptTokens } from "./keptTokens.ts";
+import { keyLambdas } from "./keyLambdas.ts";
 import type { Section, SectionSource } from "./sectionFile.ts";
 import {
   type CacheOnGpu,
