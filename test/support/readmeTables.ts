@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { commands } from "../../src/cli/commands.ts";
+import { suites } from "../../src/cli/eval/suites/index.ts";
 import { modelOptions, samplingOptions } from "../../src/cli/options.ts";
 import { PROMPT_FORMATS } from "../../src/engine/answer/promptFormats/index.ts";
 import { cacheTypes } from "../../src/engine/cache/types.ts";
@@ -14,13 +15,15 @@ import { architectures } from "../../src/engine/model/architectures/index.ts";
 import { DENSE, prefillSelectors } from "../../src/engine/model/sparsity/index.ts";
 import { weightFormats } from "../../src/engine/model/weightFormats/index.ts";
 import { PRE_TOKENIZERS } from "../../src/engine/tokenizer/preTokenizers.ts";
+import { qualityTable } from "../eval/qualityTable.ts";
+import { markdownRows } from "./markdownRows.ts";
 import { repositoryRoot } from "./testData.ts";
 
 const readmePath = join(repositoryRoot, "README.md");
 
 const tables: Readonly<Record<string, () => string>> = {
   commands: () =>
-    table(
+    markdownRows(
       ["command", "what it does"],
       Object.entries(commands).map(([name, { positionals, summary }]) => [
         code(`${name} ${positionals.usage}`.trim()),
@@ -28,12 +31,12 @@ const tables: Readonly<Record<string, () => string>> = {
       ]),
     ),
   models: () =>
-    table(
+    markdownRows(
       ["architecture", "models"],
       Object.values(architectures).map(({ id, covers }) => [code(id), covers]),
     ),
   formats: () =>
-    table(
+    markdownRows(
       ["what", "which"],
       [
         ["weights", names(Object.values(weightFormats).map(({ name }) => name))],
@@ -43,7 +46,7 @@ const tables: Readonly<Record<string, () => string>> = {
       ],
     ),
   documents: () =>
-    table(
+    markdownRows(
       ["documents", "file endings"],
       Object.values(documentFormats).map(({ name, extensions }) => [
         name,
@@ -51,7 +54,7 @@ const tables: Readonly<Record<string, () => string>> = {
       ]),
     ),
   sparsities: () =>
-    table(
+    markdownRows(
       ["`--prefill-sparsity`", "attends to", "threshold by default"],
       [
         [code(DENSE), "all blocks", "none"],
@@ -63,13 +66,19 @@ const tables: Readonly<Record<string, () => string>> = {
       ],
     ),
   settings: () =>
-    table(
+    markdownRows(
       ["option", "meaning"],
       Object.entries({ ...modelOptions, ...samplingOptions }).map(([name, option]) => [
         code(`--${name}`),
         option.description,
       ]),
     ),
+  suites: () =>
+    markdownRows(
+      ["suite", "what it measures", "data"],
+      Object.entries(suites).map(([id, { summary, data }]) => [code(id), summary, names(data)]),
+    ),
+  quality: qualityTable,
 };
 
 /** The README with its tables as the registries are now. Throws Error when it names an unknown table. */
@@ -86,10 +95,14 @@ export function withCurrentTables(readme: string): string {
 
 /** The README with its file tree as git has it: each file with the first sentence of its header comment. */
 function withCurrentFiles(readme: string): string {
-  const listed = execFileSync("git", ["ls-files", "src", "kernels", "scripts", "test/bench"], {
-    cwd: repositoryRoot,
-    encoding: "utf8",
-  });
+  const listed = execFileSync(
+    "git",
+    ["ls-files", "src", "kernels", "scripts", "test/bench", "test/eval"],
+    {
+      cwd: repositoryRoot,
+      encoding: "utf8",
+    },
+  );
   const files = listed.split("\n").filter((file) => /\.(ts|mjs|wgsl)$/.test(file));
   const lines = files.map((file) => `${file}  ${headerOf(file)}`);
   return readme.replace(
@@ -110,12 +123,6 @@ export function readReadme(): string {
   return readFileSync(readmePath, "utf8");
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const escaped = rows.map((row) => row.map((cell) => cell.replaceAll("|", "\\|")));
-  return [line(head), line(head.map(() => "---")), ...escaped.map(line)].join("\n");
-}
-
 function names(ids: readonly string[]): string {
   return ids.map(code).join(", ");
 }
@@ -124,6 +131,9 @@ function code(text: string): string {
   return `\`${text}\``;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+/** Write README.md with its tables and its file tree as they are now. */
+export function writeReadmeTables(): void {
   writeFileSync(readmePath, withCurrentFiles(withCurrentTables(readReadme())));
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeReadmeTables();

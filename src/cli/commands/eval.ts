@@ -23,7 +23,7 @@ const DEFAULT_CASES = 10;
 const NOT_REPEATED: ReadonlySet<string> = new Set(["out", "data", "cache-dir", "json", "verbose"]);
 
 export const evaluate = defineCommand({
-  summary: "Measure how good the answers are, beside trivial baselines: see the suites below.",
+  summary: `Measure how good the answers are, beside trivial baselines. Suites: ${Object.keys(suites).join(", ")}.`,
   positionals: { usage: "SUITE [FILE]", min: 1, max: 2 },
   options: {
     cases: {
@@ -73,6 +73,8 @@ export const evaluate = defineCommand({
         `there is no suite "${id}"${suggest(id, known)}: one of ${known.join(", ")}.`,
       );
     }
+    if (file !== undefined && !suite.takesFile)
+      throw new UsageError(`the suite ${id} takes no FILE, got "${file}".`);
     const settings = modelSettings(values);
     const model = await modelFacts(settings.model);
     const folder = await mkdtemp(join(tmpdir(), "lectern-eval-"));

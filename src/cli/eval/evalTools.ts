@@ -104,7 +104,7 @@ export class EvalTools {
     );
   }
 
-  /** Write a document for a case; returns its path. */
+  /** Write a document for a case; returns its path, whose last part a model is shown. */
   async writeDocument(name: string, text: string): Promise<string> {
     const path = join(this.#options.folder, "documents", name);
     await mkdir(dirname(path), { recursive: true });

@@ -27,6 +27,8 @@ export interface Evaluation extends EvaluationFacts {
   readonly cases: number;
   /** Time that the cases took, from this run and those before. */
   readonly seconds: number;
+  /** Of all processors together. */
+  readonly processorSeconds: number;
   readonly tables: readonly Table[];
 }
 
@@ -45,6 +47,9 @@ export function evaluationOf(
     scoreOf: suite.headline,
     cases: records.length,
     seconds: Math.round(records.reduce((sum, { ms }) => sum + ms, 0) / 1000),
+    processorSeconds: Math.round(
+      records.reduce((sum, { processorMs }) => sum + processorMs, 0) / 1000,
+    ),
     tables: tablesOf(suite, records),
   };
 }
@@ -60,9 +65,9 @@ export function evaluationText(evaluation: Evaluation): string {
 
 /** The report as Markdown: tables, and the command that repeats them. */
 export function evaluationMarkdown(evaluation: Omit<Evaluation, "journal">): string {
-  const { model, digest, seed, cases, seconds, command } = evaluation;
+  const { model, digest, seed, cases, seconds, processorSeconds, command } = evaluation;
   return [
     ...evaluation.tables.map(markdownTable),
-    `${model} (SHA-256 ${digest.slice(0, 12)}), ${cases} cases in ${seconds} s, seed ${seed}: \`${command}\``,
+    `${model} (SHA-256 ${digest.slice(0, 12)}), ${cases} cases in ${seconds} s (${processorSeconds} s of processor time), seed ${seed}: \`${command}\``,
   ].join("\n\n");
 }

@@ -8,9 +8,9 @@ import type { Random } from "./random.ts";
 
 /** The novel that haystacks are cut from, in the data folder. */
 export const BOOK = "texts/war-and-peace-2600-0.txt";
-/** Tokens for a question and its answer, and the share that headings of passages add to a text. */
-const QUESTION_TOKENS = 110;
-const HEADING_SHARE = 0.09;
+/** Tokens for a question and its answer, and the share that headings of passages add to a text at most. */
+const QUESTION_TOKENS = 185;
+const HEADING_SHARE = 0.085;
 
 /** The novel without its preface and licence. */
 export async function readBook(tools: EvalTools): Promise<string> {

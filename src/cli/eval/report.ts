@@ -74,7 +74,9 @@ function shownValue(value: number, { unit, isLog }: Metric): number {
 function tableOf(suite: Suite, spec: TableSpec, all: readonly EvalRecord[]): Table {
   const records = all.filter(
     (record) =>
-      matches(record, spec.where) && spec.metrics.some((id) => record.scores[id] !== undefined),
+      matches(record, spec.where) &&
+      spec.metrics.some((id) => record.scores[id] !== undefined) &&
+      (spec.columns === undefined || cellValue(record, spec.columns) !== ""),
   );
   const columns = columnsOf(suite, spec, records);
   const groups = new Map<string, EvalRecord[]>();

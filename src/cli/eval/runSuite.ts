@@ -2,6 +2,7 @@
 
 import { throwIfStopped } from "../../engine/errors.ts";
 import type { Observer } from "../../protocol.ts";
+import { UsageError } from "../command.ts";
 import type { EvalTools } from "./evalTools.ts";
 import type { Journal } from "./journal.ts";
 import { caseId, type EvalCase, type EvalRecord, type Suite } from "./suite.ts";
@@ -20,16 +21,28 @@ export async function runSuite(
   { tools, journal, observer, only = new Map() }: RunOptions,
 ): Promise<EvalRecord[]> {
   const { signal } = tools.work;
-  const cases = (await suite.cases(tools)).filter((wanted) => isWanted(wanted, only));
+  const all = await suite.cases(tools);
+  const cases = all.filter((wanted) => isWanted(wanted, only));
+  if (cases.length === 0 || !areKnown([...only.keys()], all))
+    throw new UsageError(noCase(only, all));
   const records: EvalRecord[] = [];
   for (const [i, { method, cell, run }] of cases.entries()) {
     throwIfStopped(signal);
     const id = caseId({ method, cell });
     let record = journal.get(id);
     if (!record) {
-      const began = performance.now();
+      const began = { ms: performance.now(), cpu: process.cpuUsage() };
       const outcome = await run();
-      record = { id, method, cell, ...outcome, ms: Math.round(performance.now() - began) };
+      const { user, system } = process.cpuUsage(began.cpu);
+      const ms = Math.round(performance.now() - began.ms);
+      record = {
+        id,
+        method,
+        cell,
+        ...outcome,
+        ms,
+        processorMs: Math.round((user + system) / 1000),
+      };
       await journal.add(record);
     }
     records.push(record);
@@ -42,6 +55,19 @@ export async function runSuite(
     });
   }
   return records;
+}
+
+function areKnown(keys: readonly string[], cases: readonly EvalCase[]): boolean {
+  return keys.every((key) => cases.some(({ cell }) => key === "method" || key in cell));
+}
+
+function noCase(
+  only: ReadonlyMap<string, readonly string[]>,
+  [first]: readonly EvalCase[],
+): string {
+  const given = [...only].map(([key, allowed]) => `${key}=${allowed.join()}`);
+  const keys = ["method", ...Object.keys(first?.cell ?? {})];
+  return `no case is of --only ${given.join(" --only ")}: keys are ${keys.join(", ")}, and results name their values.`;
 }
 
 function isWanted(

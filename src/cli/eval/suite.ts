@@ -26,6 +26,8 @@ export interface EvalRecord extends Outcome {
   readonly method: string;
   readonly cell: Cell;
   readonly ms: number;
+  /** Time of all processors together, which other work on the machine hardly changes. */
+  readonly processorMs: number;
 }
 
 export interface Method {
@@ -72,6 +74,8 @@ export interface ChartSpec {
 export interface Suite {
   /** One sentence for lists of suites. */
   readonly summary: string;
+  /** It measures on a document of the user's own. */
+  readonly takesFile?: boolean;
   /** Files of the data folder that it reads. */
   readonly data: readonly string[];
   readonly methods: Readonly<Record<string, Method>>;

@@ -82,7 +82,14 @@ describe("the journal of an evaluation", function () {
 
   it("drops a line that was torn off and goes on behind the last whole one", async () => {
     const path = join(folder(), "torn.jsonl");
-    const record = { id: "a", method: "m", cell: { number: 1 }, scores: { right: 1 }, ms: 1 };
+    const record = {
+      id: "a",
+      method: "m",
+      cell: { number: 1 },
+      scores: { right: 1 },
+      ms: 1,
+      processorMs: 1,
+    };
     appendFileSync(path, `${JSON.stringify(record)}\n{"id":"b","me`);
     const journal = await Journal.open(path);
     assert.deepEqual(journal.get("a"), record);

@@ -25,6 +25,7 @@ function record(method: string, length: number, right: number, number = 0): Eval
     cell: { length, depth: 10 * number, number },
     scores: { right },
     ms: 1,
+    processorMs: 1,
   };
 }
 

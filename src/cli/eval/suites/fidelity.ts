@@ -52,6 +52,7 @@ const settingsOf: Readonly<Record<string, (length: number) => ModelSettings>> = 
 export const fidelity: Suite = {
   summary:
     "Agreement of compressed caches with the full one, on a document of your own (FILE; else on a novel).",
+  takesFile: true,
   data: [],
   methods: {
     given: { title: "the settings given" },

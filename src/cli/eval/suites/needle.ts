@@ -1,5 +1,5 @@
 // Needles in a haystack after RULER (arXiv:2404.06654): facts planted in a novel, asked for when it has been read.
-// single: one fact, at each depth. multi-key: four facts, one asked for. multi-value: one key with four values, all asked for.
+// single: one fact, at each depth. shared: a fact at every depth of one document, each asked for in turn. multi-key: four facts, one asked for. multi-value: one key with four values, all asked for.
 // uuid: a haystack of nothing but needles, UUIDs as keys and values.
 
 import type { Tokenizer } from "../../../engine/tokenizer/tokenizer.ts";
@@ -7,10 +7,19 @@ import { answerers } from "../answerers.ts";
 import { documentCases, type MadeDocument } from "../documentCases.ts";
 import { BOOK, cutProse, cutToTokens, documentTokens, plant, readBook } from "../haystack.ts";
 import type { Random } from "../random.ts";
-import { percent, type Suite } from "../suite.ts";
+import { type Cell, percent, type Suite } from "../suite.ts";
 import { someKeys } from "../words.ts";
 
 const NUM_NEEDLES = 4;
+/** Kinds with a case at every depth; the others have their needles anywhere. */
+const ON_GRID: ReadonlySet<string> = new Set(["single", "shared"]);
+
+interface NeedleCell extends Cell {
+  readonly kind: string;
+  readonly length: number;
+  /** Percent of the text; absent where the needle may stand anywhere. */
+  readonly depth?: number;
+}
 
 interface Site {
   readonly book: string;
@@ -18,11 +27,14 @@ interface Site {
   readonly tokenizer: Tokenizer;
   /** Percent of the text; where there are several needles, of the one that is asked for. */
   readonly depth: number;
+  /** Every depth of the grid. */
+  readonly depths: readonly number[];
   readonly random: Random;
 }
 
 const kinds: Readonly<Record<string, (site: Site) => MadeDocument>> = {
   single: (site) => buryKeys(site, 1),
+  shared: buryAtEveryDepth,
   "multi-key": (site) => buryKeys(site, NUM_NEEDLES),
   "multi-value": buryValues,
   uuid: buryAmongNeedles,
@@ -42,22 +54,21 @@ export const needle: Suite = {
       metrics: ["right"],
     },
     {
-      title: "A single needle, by depth in percent of the text",
-      rows: ["method"],
+      title: "Needles found, by depth in percent of the text",
+      rows: ["kind", "method"],
       columns: "depth",
       metrics: ["right"],
-      where: { kind: "single" },
     },
   ],
   charts: [
     ...Object.entries(answerers).map(([method, { title }]) => ({
       kind: "heat-map" as const,
       name: `needle-${method}`,
-      title: `Single needle: ${title.replaceAll("`", "")}`,
+      title: `Needles found: ${title.replaceAll("`", "")}`,
       metric: "right",
       x: "length",
       y: "depth",
-      where: { method, kind: "single" },
+      where: { method },
     })),
     {
       kind: "lines",
@@ -71,23 +82,25 @@ export const needle: Suite = {
   async cases(tools) {
     const book = await readBook(tools);
     const { tokenizer } = tools.model;
-    const cells = tools.lengths(["1x", "2x", "4x"]).flatMap((length) =>
-      Object.keys(kinds).flatMap((kind) =>
-        // The grid is of single needles; the other kinds have theirs anywhere.
-        (kind === "single" ? tools.depths([0, 25, 50, 75, 100]) : ["any" as const]).map(
-          (depth) => ({ kind, length, depth }),
+    const depths = tools.depths([0, 25, 50, 75, 100]);
+    const cells = tools
+      .lengths(["1x", "2x", "4x"])
+      .flatMap((length) =>
+        Object.keys(kinds).flatMap((kind): NeedleCell[] =>
+          ON_GRID.has(kind) ? depths.map((depth) => ({ kind, length, depth })) : [{ kind, length }],
         ),
-      ),
-    );
+      );
     return documentCases(tools, {
       id: "needle",
       answerers,
       cells,
+      documentOf: (cell) =>
+        cell.kind === "shared" ? { kind: cell.kind, length: cell.length } : cell,
       make({ kind, length, depth }, random) {
         const bury = kinds[kind];
         if (!bury) throw new Error(`there is no kind ${kind}`);
-        const site = { book, tokens: documentTokens(length), tokenizer, random };
-        return bury({ ...site, depth: depth === "any" ? random.integer(0, 100) : depth });
+        const site = { book, tokens: documentTokens(length), tokenizer, random, depths };
+        return bury({ ...site, depth: depth ?? random.integer(0, 100) });
       },
     });
   },
@@ -104,6 +117,17 @@ function buryKeys(site: Site, count: number): MadeDocument {
     question: `What is the special magic number for ${asked?.key}?`,
     expected: needles.slice(0, 1).map(({ value }) => value),
   };
+}
+
+// The document is the same whichever depth is asked about: it is read once and asked often.
+function buryAtEveryDepth(site: Site): MadeDocument {
+  const { depth, depths, random } = site;
+  const keys = someKeys(random, depths.length);
+  const needles = keys.map((key) => ({ key, value: number(random) }));
+  const text = bury(site, needles.map(tell), depths);
+  const asked = needles[depths.indexOf(depth)];
+  const question = `What is the special magic number for ${asked?.key}?`;
+  return { text, question, expected: asked ? [asked.value] : [] };
 }
 
 function buryValues(site: Site): MadeDocument {

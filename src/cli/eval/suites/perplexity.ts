@@ -111,7 +111,7 @@ async function findKey({ tools, book, method, length, number }: At): Promise<Out
   const depth = random.integer(0, 100);
   const { tokenizer } = tools.model;
   const made = hidePassKey(book, { length, depth, tokenizer, random });
-  const path = await tools.writeDocument(`pass-key-${length}-${number}.txt`, made.text);
+  const path = await tools.writeDocument(`pass-key-${length}-${number}/book.txt`, made.text);
   const { question, expected } = made;
   const settings = settingsOf[method]?.(tools, length);
   const { answer } = settings

@@ -128,7 +128,7 @@ async function findKey(at: At, asked: "after" | "before"): Promise<Outcome> {
   });
   const { question, expected } = made;
   const text = asked === "after" ? made.text : `${question}\n\n${made.text}`;
-  const path = await tools.writeDocument(`policies-${asked}-${length}-${number}.txt`, text);
+  const path = await tools.writeDocument(`${asked}-${length}-${number}/book.txt`, text);
   const { answer } =
     method === "search"
       ? await answerers.search.answer(tools, path, question)

@@ -1,0 +1,52 @@
+// The measurements whose results are committed: what README.md and RESULTS.md show. Few cases, so that those of the embedded
+// model run in a quarter of an hour on two cores without a GPU; more of them is a matter of `--cases`.
+
+export interface Measurement {
+  /** Folder of its results. */
+  readonly name: string;
+  /** Command line behind `lectern eval`. */
+  readonly args: readonly string[];
+}
+
+/** Sweeps over settings take long: they are of the small model that came before the embedded one, at up to 4 times its length. */
+const PILOT = ["--model", "../shared/pilot/pilot-f16.gguf"];
+
+export const measurements: readonly Measurement[] = [
+  {
+    name: "squad",
+    args: ["squad", "--cases", "10", "--only", "passages=gold,distractors"],
+  },
+  { name: "squad-open", args: ["squad", "--cases", "10", "--only", "passages=open-book"] },
+  { name: "refusal", args: ["refusal", "--cases", "10"] },
+  { name: "passkey", args: ["passkey", "--cases", "2", "--lengths", "512,1x"] },
+  {
+    name: "needle",
+    args: [
+      ...["needle", "--cases", "2", "--lengths", "1x,8x", "--depths", "0,50,100"],
+      ...["--only", "method=ask,search"],
+    ],
+  },
+  {
+    name: "needle-cache",
+    args: [
+      ...["needle", "--cases", "2", "--lengths", "1x,2x"],
+      ...["--only", "kind=shared", "--only", "method=cache,window,truncation,sinks"],
+    ],
+  },
+  { name: "citation", args: ["citation", "--cases", "5"] },
+  { name: "tracking", args: ["tracking", "--cases", "1", "--lengths", "0.5x"] },
+  { name: "words", args: ["words", "--cases", "1", "--lengths", "0.5x"] },
+];
+
+/** The same for the sweeps, which `run.ts` runs when it is asked for them by name. */
+export const sweeps: readonly Measurement[] = [
+  {
+    name: "pilot-scaling",
+    args: ["perplexity", "--cases", "3", "--lengths", "1x,2x,4x", ...PILOT],
+  },
+  {
+    name: "pilot-policies",
+    args: ["policies", "--cases", "2", "--only", "budget=all,none,1/2,1/8,1/32", ...PILOT],
+  },
+  { name: "pilot-fidelity", args: ["fidelity", "--cases", "3", "--lengths", "1x", ...PILOT] },
+];
