@@ -14,7 +14,7 @@ describe("committed results", () => {
   it("are what RESULTS.md and README.md show (else run npx tsx test/eval/run.ts --render)", () => {
     assert.equal(readFileSync(resultsPagePath, "utf8"), resultsPage());
     assert.ok(readReadme().includes(qualityTable()));
-    assert.ok(qualityTable().split("\n").length > 5);
+    assert.ok(qualityTable().split("\n").length >= 3);
   });
 
   it("are of suites that exist, with the command that repeats them, and small", () => {
