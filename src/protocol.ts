@@ -39,6 +39,7 @@ export interface ModelSettings {
   readonly cacheRecent?: number;
   /** Policies that look at attention record every so many-th query; 1 is exact. */
   readonly cacheQueryStride?: number;
+  /** Evicted tokens that may come back for a question, to each layer and KV head. */
   readonly cacheRecall?: number;
   readonly cacheTypeK?: string;
   readonly cacheTypeV?: string;
@@ -182,6 +183,19 @@ export interface CacheStats {
      * Otherwise probabilities may differ by rounding.
      */
     readonly bitIdentical: boolean;
+  };
+  /** Where evicted tokens may come back. */
+  readonly recall?: {
+    /** Tokens that may come back to each layer and KV head. */
+    readonly limit: number;
+    readonly pageTokens: number;
+    /** Pages of a layer and KV head, the mean over layers, and the evicted tokens in them. */
+    readonly pages: number;
+    readonly tokens: number;
+    /** Tokens that came back for the last question. */
+    readonly recalled: number;
+    /** Summaries on the GPU, pages in memory and on disk. */
+    readonly bytes: { readonly gpu: number; readonly host: number; readonly disk: number };
   };
 }
 

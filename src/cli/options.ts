@@ -51,6 +51,13 @@ export const modelOptions = {
     group: model,
     description: "Last tokens that are always kept. Default: by the policy.",
   },
+  "cache-recall": {
+    type: "integer",
+    min: 0,
+    group: model,
+    description:
+      "Evicted tokens that may come back for a question, to each layer and KV head. Default 0: what is evicted is gone.",
+  },
   "cache-query-stride": {
     type: "integer",
     min: 1,

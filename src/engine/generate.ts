@@ -8,6 +8,12 @@ import { throwIfStopped, UserError } from "./errors.ts";
 import type { GenerateRequest, LanguageModel } from "./languageModel.ts";
 import { writeStep } from "./model/step.ts";
 import { Prefill, type PrefillModel, type PrefillOptions } from "./prefill.ts";
+import {
+  type BeforeQuestion,
+  forgetRecalled,
+  questionTokens,
+  readQuestion,
+} from "./questionPass.ts";
 import { readLogProbabilities } from "./readLogProbabilities.ts";
 import { StopStrings } from "./stopStrings.ts";
 import { readLogits, scoreTokens } from "./teacherForced.ts";
@@ -55,6 +61,7 @@ export class GpuLanguageModel implements LanguageModel {
       ...{ gpu: parts.gpu, cache: parts.cache, decoder: parts.decoder },
       ...{ identity: parts.cacheIdentity, sharesBlocks: parts.sharesBlocks },
       device: deviceDigest(parts.gpu),
+      parts: parts.decoder.recall ? [parts.decoder.recall.saved] : [],
       read: (tokens, from, options) => this.#readOn(tokens, from, options),
       readLogits: async (tokens, onLogits, options) => {
         this.#checkTokens(tokens);
@@ -102,10 +109,7 @@ export class GpuLanguageModel implements LanguageModel {
     if (end > prompt.length) {
       const first = await this.#resume(prompt, end - prompt.length);
       read = prompt.length - first;
-      const rows = await this.#prefill.run(prompt, first, {
-        signal,
-        onPrefill: request.onPrefill,
-      });
+      const { rows, before } = await this.#readPrompt(prompt, first, request);
       clock.prefilled();
       decoder.sampler.begin(request, prompt);
       const filled = cache.length;
@@ -121,6 +125,7 @@ export class GpuLanguageModel implements LanguageModel {
         this.#ahead.abandon();
         // Slots behind the last token kept hold keys of tokens nobody saw.
         cache.append(kept.slice(0, Math.max(0, this.#ahead.slotsFilled - filled)));
+        if (before) forgetRecalled(this.#parts, before);
       }
     }
     throwIfStopped(signal);
@@ -147,7 +152,8 @@ export class GpuLanguageModel implements LanguageModel {
   }
 
   cacheStats(): CacheStats {
-    return this.#parts.cache.stats();
+    const { cache, decoder } = this.#parts;
+    return { ...cache.stats(), ...(decoder.recall && { recall: decoder.recall.stats() }) };
   }
 
   dispose(): void {
@@ -164,6 +170,23 @@ export class GpuLanguageModel implements LanguageModel {
     return first;
   }
 
+  /** Read the prompt from `first` on; its end as a question, where evicted tokens may come back for it. */
+  async #readPrompt(
+    prompt: readonly number[],
+    first: number,
+    { signal, onPrefill }: GenerateRequest,
+  ): Promise<{ rows: number; before?: BeforeQuestion }> {
+    const { recall } = this.#parts.decoder;
+    if (recall === undefined)
+      return { rows: await this.#prefill.run(prompt, first, { signal, onPrefill }) };
+    const question = Math.max(first, prompt.length - questionTokens(this.#parts));
+    if (question > first)
+      await this.#prefill.run(prompt.slice(0, question), first, { signal, onPrefill });
+    const ids = prompt.slice(question);
+    const before = await readQuestion({ ...this.#parts, recall }, ids, signal);
+    return { rows: ids.length, before };
+  }
+
   /** Read the tokens behind the first `from`, which the cache holds; with 0 into an empty cache. */
   async #readOn(tokens: readonly number[], from: number, options: ReadOptions): Promise<void> {
     const { cache, decoder } = this.#parts;
@@ -177,7 +200,7 @@ export class GpuLanguageModel implements LanguageModel {
   /** Tokens that may be generated behind a prompt: by the context, and by the positions of a bounded cache. */
   #roomBehind(promptLength: number): number {
     const { maxSlots, plan } = this.#parts.cache.shape;
-    const filled = Math.min(promptLength, plan?.budget ?? promptLength);
+    const filled = Math.min(promptLength, plan ? plan.budget + plan.recall : promptLength);
     return Math.min(this.contextLength - promptLength, Math.max(0, maxSlots - filled));
   }
 
@@ -256,7 +279,7 @@ export class GpuLanguageModel implements LanguageModel {
     clock: Clock,
     tokens: { prompt: number; read: number; generated: number },
   ): Promise<RunStats> {
-    const { gpu, cache, decoder } = this.#parts;
+    const { gpu, decoder } = this.#parts;
     const prefill = await decoder.sparsePrefill?.stats();
     const { prefillMs, decodeMs, firstTokenMs } = clock.times();
     return {
@@ -272,7 +295,7 @@ export class GpuLanguageModel implements LanguageModel {
       decodeTokensPerSecond: perSecond(tokens.generated - 1, decodeMs),
       timeToFirstTokenMs: firstTokenMs,
       gpuBytes: gpu.buffers.bytes(),
-      cache: cache.stats(),
+      cache: this.cacheStats(),
       ...(prefill && { prefill }),
     };
   }

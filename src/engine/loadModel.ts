@@ -7,6 +7,7 @@ import { cacheBasisOf } from "./cache/basisPlan.ts";
 import type { CacheIdentity } from "./cache/cacheKeeper.ts";
 import { type CachePlan, planCache } from "./cache/cachePlan.ts";
 import { KvCache, type KvCacheShape } from "./cache/kvCache.ts";
+import { PAGE_TOKENS } from "./cache/recall/pageLayout.ts";
 import { cacheTypeOf } from "./cache/types.ts";
 import { UserError } from "./errors.ts";
 import { GpuLanguageModel } from "./generate.ts";
@@ -134,8 +135,12 @@ function cacheIdentity(
     rope: rope.digest("hex"),
     // All of the plan's ids and numbers, whatever they are: a new one must not be forgotten here.
     ...Object.fromEntries(
-      Object.entries(plan ?? {}).filter(([, value]) => ["number", "string"].includes(typeof value)),
+      Object.entries(plan ?? {}).filter(
+        // How much comes back is decided when a question is read; what was kept of the evicted tokens is not.
+        ([name, value]) => name !== "recall" && ["number", "string"].includes(typeof value),
+      ),
     ),
+    ...(plan?.recall && { pageTokens: PAGE_TOKENS }),
   };
 }
 
@@ -172,7 +177,7 @@ function planPositions(
   const contextLength = wanted ?? usual;
   // Positions within the cache do not grow with the text, so that it may be longer than any context.
   const maxSlots = plan?.scheme.movesKeys
-    ? Math.max(plan.budget + plan.interval, usual)
+    ? Math.max(plan.budget + plan.recall + plan.interval, usual)
     : contextLength;
   const ropes = config.layers.map(({ rope, slidingWindow }) => {
     // Layers with a window never see long distances: their scaling stays the file's.

@@ -24,7 +24,7 @@ export const settingChoices = {
   cacheSinks: "any",
   cacheRecent: "any",
   cacheQueryStride: "any",
-  cacheRecall: undefined,
+  cacheRecall: "any",
   cacheDir: "any",
   ropeScaling: ["auto", ...Object.keys(ropeScalings)],
   ropeFactor: "any",

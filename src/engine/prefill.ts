@@ -43,7 +43,8 @@ export class Prefill {
   async run(tokens: readonly number[], first: number, options: PrefillOptions): Promise<number> {
     const { gpu, decoder, cache } = this.#model;
     const { onPrefill, signal, onChunk } = options;
-    const { eviction } = decoder;
+    const { eviction, recall } = decoder;
+    if (cache.tokensRead === 0) await recall?.rollBack(0);
     let chunk = 0;
     for (let start = first; start < tokens.length; start += chunk) {
       throwIfStopped(signal);
@@ -66,7 +67,7 @@ export class Prefill {
       await this.#pacer.run(decoder.prefillLists(chunk, length + chunk, sample), chunk, signal);
       cache.append(ids);
       await onChunk?.(start, chunk);
-      if (left === 0) decoder.evict();
+      if (left === 0) await decoder.evict();
       onPrefill?.(start + chunk, tokens.length);
     }
     await this.#pacer.drain(signal);

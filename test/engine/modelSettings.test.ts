@@ -16,6 +16,5 @@ describe("model settings", () => {
         (error) => error instanceof UserError && message.test(error.message),
       );
     refused({ cacheTypeK: "q9" }, /cacheTypeK cannot be "q9": choose .*f16/);
-    refused({ cacheRecall: 10 }, /cacheRecall cannot be "10": leave it out/);
   });
 });

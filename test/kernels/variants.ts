@@ -4,6 +4,7 @@
 import { evictionSources } from "../../src/engine/cache/evictionKernels.ts";
 import { cachePolicies } from "../../src/engine/cache/policies/index.ts";
 import type { CachePolicy } from "../../src/engine/cache/policies/policy.ts";
+import { scoreSources, spillSources } from "../../src/engine/cache/recall/recallKernels.ts";
 import { type CacheRotation, cacheRotations } from "../../src/engine/cache/rotation.ts";
 import { type CacheTypeId, cacheTypes } from "../../src/engine/cache/types.ts";
 import type { Capabilities } from "../../src/engine/gpu/capabilities.ts";
@@ -192,6 +193,27 @@ const bases: KernelVariants = (capabilities) =>
     ];
   });
 
+/** Putting evicted rows into pages and choosing among them. */
+const recalls: KernelVariants = (capabilities) =>
+  headDims.flatMap((headDim) =>
+    fittingTypes(headDim).flatMap((type) => {
+      const heads = { numHeads: 6, numKvHeads: 2, headDim };
+      const shape = { ...heads, scale: 1, window: 0, keyType: type, valueType: type };
+      return [
+        ...Object.values(spillSources(shape)),
+        ...(["interleaved", "half"] as const).flatMap((pairing) => {
+          const rope = { ropeDim: headDim, pairing, attentionFactor: 1 };
+          return [
+            ...booleans.flatMap((movesKeys) =>
+              Object.values(scoreSources(capabilities, shape, { ...rope, movesKeys })),
+            ),
+            rotateKeysSource({ ...heads, ...rope, keyType: type, isRanked: true }),
+          ];
+        }),
+      ];
+    }),
+  );
+
 export const kernelVariants: readonly KernelVariants[] = [
   heads,
   embeds,
@@ -202,4 +224,5 @@ export const kernelVariants: readonly KernelVariants[] = [
   sparsePrefills,
   evictions,
   bases,
+  recalls,
 ];

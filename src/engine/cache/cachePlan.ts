@@ -22,6 +22,8 @@ export interface CachePlan extends LayerBudget {
   readonly scheme: PositionScheme;
   /** Of each layer; the plan's own budget is the mean that was asked for. */
   readonly layers: readonly LayerBudget[];
+  /** Evicted tokens that may come back for a question, to each layer and KV head; 0: what is evicted is gone. */
+  readonly recall: number;
   /** Every so many-th query is recorded, where the policy looks at all. */
   readonly queryStride: number;
   /** Tokens between two evictions. */
@@ -69,13 +71,20 @@ export function planCache(
       `A cache query stride of ${queryStride} records no query of a chunk of ${interval} tokens: lower the stride or raise the chunk length.`,
     );
   }
+  const recall = wholeNumber("recall", settings.cacheRecall ?? 0, 0);
   const kept = { budget, sinks, recent: window };
   const layers = config.layers.map(() => kept);
-  return { policyId, policy, schemeId, scheme, ...kept, layers, queryStride, interval };
+  return { policyId, policy, schemeId, scheme, ...kept, layers, recall, queryStride, interval };
 }
 
 function refuseBounds(settings: ModelSettings, policyId: CachePolicyId): void {
-  for (const name of ["cacheBudget", "cacheSinks", "cacheRecent", "cacheQueryStride"] as const) {
+  for (const name of [
+    "cacheBudget",
+    "cacheSinks",
+    "cacheRecent",
+    "cacheRecall",
+    "cacheQueryStride",
+  ] as const) {
     if (settings[name] === undefined) continue;
     throw new UserError(
       `Cache policy ${policyId} keeps every token and has no ${name}: leave it out, or choose a policy that evicts.`,

@@ -21,6 +21,9 @@ export interface QuerySample {
   readonly summedSlots: number;
 }
 
+/** Called once the slots that stay are known and before rows move: [KV heads, budget], and the eviction's uniform. */
+export type OnSelected = (kept: GPUBuffer, parameters: GPUBuffer) => void;
+
 interface EvictionKernels {
   readonly sums: Kernel;
   readonly select: Kernel;
@@ -154,7 +157,12 @@ export class Eviction {
   }
 
   /** Bring a layer that is due down to its budget; returns the slots that its heads then hold. */
-  encode(commands: CommandList, cache: KvCache, index: number): readonly number[] {
+  encode(
+    commands: CommandList,
+    cache: KvCache,
+    index: number,
+    onSelected?: OnSelected,
+  ): readonly number[] {
     const { numKvHeads } = this.#shape;
     const { scores, select, gatherPositions, gatherKeys, gatherValues, gatherSums } = this.#kernels;
     const [layer, slots] = [cache.layers[index], cache.slots[index]];
@@ -166,6 +174,7 @@ export class Eviction {
       commands.dispatch(kernel, [...buffers, ...uniforms], of.grid(slots.longest));
     }
     commands.dispatch(select, [this.#scores, this.#kept, ...uniforms], [numKvHeads]);
+    onSelected?.(this.#kept, parameters);
     commands.dispatch(
       gatherPositions,
       [this.#kept, present(layer.positions), ...uniforms],

@@ -154,7 +154,7 @@ export class KvCache {
       const all = held + tokens;
       if (plan === undefined) return all + generated;
       const budget = plan.layers[layer]?.budget ?? plan.budget;
-      return Math.min(all, Math.max(held, budget) + plan.interval) + generated;
+      return Math.min(all, Math.max(held, budget) + plan.interval) + plan.recall + generated;
     });
   }
 
@@ -186,6 +186,18 @@ export class KvCache {
   append(tokens: readonly number[]): void {
     for (const token of tokens) this.#tokens.push(token);
     this.#move(tokens.length);
+  }
+
+  /** Note that so many evicted tokens of each layer lie in the next slots of its heads; `forget` takes them away. */
+  recalled(slotsOfLayers: readonly number[]): void {
+    this.#makeRoom(slotsOfLayers, 1);
+  }
+
+  /** Take recalled tokens away, and all that was read behind the first `tokens` tokens. */
+  forget(tokens: number, slotsOfLayers: readonly number[]): void {
+    this.#move(tokens - this.#tokens.length);
+    this.#tokens.length = tokens;
+    this.#makeRoom(slotsOfLayers, -1);
   }
 
   /** An eviction is about to move rows. */
@@ -271,6 +283,14 @@ export class KvCache {
     if (tokens > 0) return;
     this.#length = 0;
     for (const slots of this.#slots) slots.hold(new Array(slots.lengths.length).fill(0), 0);
+    this.#writeTables();
+  }
+
+  /** The heads of each layer hold so many slots more, or fewer. */
+  #makeRoom(slotsOfLayers: readonly number[], sign: 1 | -1): void {
+    this.#length += sign * Math.min(...slotsOfLayers);
+    for (const [layer, slots] of this.#slots.entries())
+      slots.append(sign * (slotsOfLayers[layer] ?? 0));
     this.#writeTables();
   }
 

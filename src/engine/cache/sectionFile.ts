@@ -26,6 +26,9 @@ export interface SectionSource {
   pieceBytes(name: string): readonly number[] | undefined;
   /** One piece, unchanged. Throws DamagedError where it is not as it was written. */
   read(name: string, piece: number): Promise<Uint8Array>;
+  /** Stay open for one more `close`. */
+  retain(): void;
+  close(): Promise<void>;
 }
 
 /** A piece that is not as it was written: whoever reads treats the whole file as missing. */
@@ -100,6 +103,7 @@ export class SectionFile implements SectionSource {
   /** Size on disk. */
   readonly bytes: number;
   readonly #file: FileHandle;
+  #users = 1;
   readonly #sections = new Map<string, OpenSection>();
 
   private constructor(file: FileHandle, bytes: number, { header, sections }: Index) {
@@ -162,8 +166,13 @@ export class SectionFile implements SectionSource {
     return read;
   }
 
+  retain(): void {
+    this.#users++;
+  }
+
   async close(): Promise<void> {
-    await this.#file.close();
+    this.#users--;
+    if (this.#users === 0) await this.#file.close();
   }
 }
 

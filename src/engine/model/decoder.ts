@@ -1,8 +1,9 @@
 // The forward pass: embed, layers, logits. It builds command lists; who submits them, and when, is decided elsewhere.
 
 import type { Eviction, QuerySample } from "../cache/eviction.ts";
-import type { KvCache } from "../cache/kvCache.ts";
+import type { KvCache, LayerCache } from "../cache/kvCache.ts";
 import type { LayerSlots } from "../cache/layerSlots.ts";
+import type { Recall } from "../cache/recall/recall.ts";
 import { CommandList } from "../gpu/commandList.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { type Activations, allocateActivations, releaseActivations } from "./activations.ts";
@@ -28,6 +29,8 @@ interface Pass {
   readonly step: GPUBuffer;
   /** Slots its attention sees, of a head without surplus. */
   readonly cacheLength: number;
+  /** Attends to all slots, whatever blocks sparse prefill would choose. */
+  readonly isDense?: boolean;
   /** Queries whose attention is recorded. */
   readonly sample?: QuerySample | undefined;
 }
@@ -44,6 +47,8 @@ export class Decoder {
   readonly eviction: Eviction | undefined;
   /** Chooses the blocks that prefill attends to. */
   readonly sparsePrefill: SparsePrefill | undefined;
+  /** Brings evicted tokens back, where the settings ask for it. */
+  readonly recall: Recall | undefined;
   /** The slots an eviction leaves. */
   readonly #keptStep: GPUBuffer;
   readonly #gpu: Gpu;
@@ -67,6 +72,7 @@ export class Decoder {
     this.#keptStep = createStepBuffer(gpu);
     this.eviction = operations.eviction;
     this.sparsePrefill = operations.sparsePrefill;
+    this.recall = operations.recall;
     this.#partial = this.#allocatePartial();
   }
 
@@ -94,20 +100,29 @@ export class Decoder {
   }
 
   /** Bring the layers of a bounded cache that hold more than their budgets down to them. */
-  evict(): void {
+  async evict(): Promise<void> {
     const { eviction } = this;
     const cache = this.#cache;
     const due = cache.layers.map((_, layer) => eviction?.isDue(cache, layer) ?? false);
     if (eviction === undefined || !due.includes(true)) return;
+    await this.recall?.beginSpill(cache, due);
     cache.willEvict();
     eviction.write(cache);
     const lengths = due.map((isDue, layer) => {
       if (!isDue) return undefined;
       const commands = new CommandList();
-      const left = eviction.encode(commands, cache, layer);
+      const left = eviction.encode(commands, cache, layer, (kept, parameters) =>
+        this.recall?.encodeSpill(commands, {
+          layer,
+          cache: this.#layerCache(layer),
+          kept,
+          parameters,
+        }),
+      );
       this.#submit(commands);
       return left;
     });
+    this.recall?.endSpill();
     cache.evicted(lengths);
     this.#rotateKept(due);
   }
@@ -130,6 +145,43 @@ export class Decoder {
     const encoder = this.#gpu.device.createCommandEncoder();
     commands.encode(encoder);
     this.#gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  /**
+   * A layer of a chunk in two parts: up to its queries, and from the keys of the slots it sees on, which may have been
+   * changed between the two.
+   */
+  splitLists(layer: number, tokens: number, cacheLength: number): [CommandList, CommandList] {
+    const weights = this.#weights.layers[layer];
+    if (weights === undefined) throw new Error(`the model has no layer ${layer}`);
+    const ids = this.activations.tokens;
+    const pass = { tokens, ids, step: this.chunkStep, cacheLength, isDense: true };
+    const [queries, rest] = [new CommandList(), new CommandList()];
+    if (layer === 0) this.#encodeEmbed(queries, pass);
+    this.#encodeQueries(queries, { layer, weights }, pass);
+    this.#encodeRest(rest, { layer, weights }, pass);
+    return [queries, rest];
+  }
+
+  /** Bring back what the queries of a layer's first part choose; see Recall.bring. */
+  bring(recall: Recall, layer: number): Promise<Uint32Array | undefined> {
+    const cache = this.#layerCache(layer);
+    const { frequencies } = this.#layer(layer);
+    return recall.bring(layer, cache, { qkv: this.activations.qkv, frequencies });
+  }
+
+  /** Turn all keys of a layer that are cached before RoPE by their slots, or by `ranks` [KV heads, slots]. */
+  rotateList(layer: number, ranks?: GPUBuffer): CommandList {
+    const commands = new CommandList();
+    const cache = this.#layerCache(layer);
+    const { rotateKeys, rotateRanked, frequencies } = this.#layer(layer);
+    const step = this.#keptStep;
+    const { length } = this.#cache;
+    const { longest } = this.#slots(layer);
+    writeStep(this.#gpu, step, { numTokens: length, firstPosition: 0, firstSlot: 0 });
+    if (ranks) rotateRanked?.(commands, { cache, frequencies, step, ranks }, longest);
+    else rotateKeys?.(commands, { cache, frequencies, step }, longest);
+    return commands;
   }
 
   /** Draw the next token from the last of a chunk's `tokens` rows. */
@@ -187,6 +239,7 @@ export class Decoder {
     this.sampler.dispose();
     this.eviction?.dispose();
     this.sparsePrefill?.dispose();
+    this.recall?.dispose();
     const layers = this.#operations.layers.flatMap(({ frequencies, scales }) => [
       frequencies,
       ...(scales ? [scales] : []),
@@ -204,12 +257,34 @@ export class Decoder {
     { layer, weights }: { layer: number; weights: LayerWeights },
     pass: Pass,
   ): void {
-    const { tokens, step } = pass;
-    const { hidden, normed, qkv, attended, gated, branch } = this.activations;
-    const { norm, postNorm } = this.#operations;
+    this.#encodeQueries(commands, { layer, weights }, pass);
+    this.#encodeRest(commands, { layer, weights }, pass);
+  }
+
+  #encodeQueries(
+    commands: CommandList,
+    { layer, weights }: { layer: number; weights: LayerWeights },
+    { tokens, step }: Pass,
+  ): void {
+    const { hidden, normed, qkv } = this.activations;
+    const { norm } = this.#operations;
     norm(commands, { input: hidden, weight: weights.attentionNorm, output: normed }, tokens);
     weights.qkv.encode(commands, { input: normed, output: qkv, step }, tokens);
-    this.#encodeAttention(commands, { layer, norms: weights.qkNorms }, pass);
+    const { rope, frequencies, basis } = this.#layer(layer);
+    const { heads } = this.#layerCache(layer);
+    rope(commands, { frequencies, norms: weights.qkNorms, qkv, step, heads }, tokens);
+    basis?.enter(commands, { qkv, step }, tokens);
+  }
+
+  #encodeRest(
+    commands: CommandList,
+    { layer, weights }: { layer: number; weights: LayerWeights },
+    pass: Pass,
+  ): void {
+    const { tokens, step } = pass;
+    const { hidden, normed, attended, gated, branch } = this.activations;
+    const { norm, postNorm } = this.#operations;
+    this.#encodeAttention(commands, layer, pass);
     if (weights.attentionPostNorm === undefined) {
       weights.attentionOutput.encode(commands, { input: attended, output: hidden, step }, tokens);
     } else {
@@ -229,27 +304,30 @@ export class Decoder {
 
   #encodeAttention(
     commands: CommandList,
-    { layer, norms }: { layer: number; norms: GPUBuffer },
-    { tokens, step, cacheLength, sample }: Pass,
+    layer: number,
+    { tokens, step, cacheLength, isDense, sample }: Pass,
   ): void {
-    const { rope, frequencies, attention, rotateKeys, basis } = this.#layer(layer);
-    const cache = this.#cache.layers[layer];
-    if (!cache) throw new Error(`layer ${layer} has no cache: reserve comes first`);
+    const { frequencies, attention, rotateKeys, basis } = this.#layer(layer);
+    const cache = this.#layerCache(layer);
     const { qkv, attended } = this.activations;
     const longest = this.#longest(layer, cacheLength);
-    rope(commands, { frequencies, norms, qkv, step, heads: cache.heads }, tokens);
-    basis?.enter(commands, { qkv, step }, tokens);
     const shared = { qkv, cache, output: attended, step, lse: this.eviction?.lse };
     const buffers: AttentionBuffers = { ...shared, ...this.#partial };
     const stored = { ...cache, keys: cache.unrotatedKeys ?? cache.keys };
     attention.encodeStore(commands, { ...buffers, cache: stored }, tokens);
     rotateKeys?.(commands, { cache, frequencies, step }, tokens);
     if (tokens === 1) attention.encodeDecode(commands, buffers, longest);
-    else if (this.sparsePrefill !== undefined && attention.shape.window === 0)
+    else if (this.sparsePrefill !== undefined && attention.shape.window === 0 && !isDense)
       this.sparsePrefill.encode(commands, layer, buffers, { tokens, cacheLength });
     else attention.encodePrefill(commands, buffers, tokens);
     basis?.leave(commands, { output: attended, step }, tokens);
     if (sample !== undefined) this.eviction?.encodeRecord(commands, { qkv, cache, step }, longest);
+  }
+
+  #layerCache(layer: number): LayerCache {
+    const cache = this.#cache.layers[layer];
+    if (cache === undefined) throw new Error(`layer ${layer} has no cache: reserve comes first`);
+    return cache;
   }
 
   /** Slots of the layer's head that holds most, when the cache's length is `cacheLength`. */

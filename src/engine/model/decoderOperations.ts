@@ -2,6 +2,7 @@
 
 import { createEviction, type Eviction } from "../cache/eviction.ts";
 import type { KvCache } from "../cache/kvCache.ts";
+import { createRecall, type Recall } from "../cache/recall/recall.ts";
 import { cacheRotations } from "../cache/rotation.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { DecoderConfig } from "./decoderConfig.ts";
@@ -43,6 +44,8 @@ export interface LayerOperations {
   readonly basis?: CacheBasis;
   /** Factors that the basis uses, released with the layer. */
   readonly scales?: GPUBuffer;
+  /** The same by a table of ranks, where evicted tokens come back. */
+  readonly rotateRanked?: RotateKeys;
 }
 
 export interface DecoderOperations {
@@ -56,6 +59,8 @@ export interface DecoderOperations {
   readonly eviction?: Eviction | undefined;
   /** Where prefill attends to chosen blocks, in layers without a sliding window. */
   readonly sparsePrefill?: SparsePrefill | undefined;
+  /** Where evicted tokens may come back. */
+  readonly recall?: Recall | undefined;
 }
 
 /** Compile the operations of a model whose weights are on the GPU. */
@@ -94,15 +99,23 @@ export async function createOperations(
     const lambda = lambdas?.[index];
     const scales =
       lambda && gpu.buffers.upload("parameters", queryKeyScales(attentionShape, lambda));
-    const [rope, attention, rotateKeys, basis] = await Promise.all([
+    const recalls = (plan?.recall ?? 0) > 0;
+    const [rope, attention, rotateKeys, rotateRanked, basis] = await Promise.all([
       createRope(gpu, ropeShape),
       createAttention(gpu, { ...attentionShape, window: layer.slidingWindow ?? 0 }),
       movesKeys ? createRotateKeys(gpu, { ...ropeShape, keyType }) : undefined,
+      movesKeys && recalls
+        ? createRotateKeys(gpu, { ...ropeShape, keyType, isRanked: true })
+        : undefined,
       createCacheBasis(gpu, attentionShape, { rotation: cacheRotations[rotation], scales }),
     ]);
     const packed = packFrequencies(frequencies.invFreq);
     const uploaded = gpu.buffers.upload("parameters", packed);
-    const optional = { ...(rotateKeys && { rotateKeys }), ...(basis && { basis }) };
+    const optional = {
+      ...(rotateKeys && { rotateKeys }),
+      ...(rotateRanked && { rotateRanked }),
+      ...(basis && { basis }),
+    };
     return { rope, attention, frequencies: uploaded, ...optional, ...(scales && { scales }) };
   });
   return {
@@ -112,6 +125,15 @@ export async function createOperations(
     layers: await Promise.all(layers),
     nll: await createNll(gpu, vocabSize),
     sampler: await createSampler(gpu, vocabSize),
+    recall: plan?.recall
+      ? await createRecall(gpu, {
+          plan,
+          shape: attentionShape,
+          rope: { ...firstRope(config, ropes), movesKeys },
+          numLayers: config.numLayers,
+          tokensRead: () => cache.tokensRead,
+        })
+      : undefined,
     eviction: plan && (await createEviction(gpu, plan, { shape: attentionShape, chunkLength })),
     sparsePrefill:
       sparsity &&
@@ -121,4 +143,13 @@ export async function createOperations(
         chunkLength,
       })),
   };
+}
+
+/** RoPE as all layers without a window have it; bounded caches refuse the others. */
+function firstRope({ layers }: DecoderConfig, ropes: DecoderOptions["ropes"]) {
+  const [layer] = layers;
+  const [frequencies] = ropes;
+  if (layer === undefined || frequencies === undefined) throw new Error("the model has no layers");
+  const { dimension: ropeDim, pairing } = layer.rope;
+  return { ropeDim, pairing, attentionFactor: frequencies.attentionFactor };
 }

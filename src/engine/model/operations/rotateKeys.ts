@@ -9,6 +9,8 @@ import type { RopeShape } from "./rope.ts";
 export interface RotateKeysShape
   extends Pick<RopeShape, "numKvHeads" | "headDim" | "ropeDim" | "pairing" | "attentionFactor"> {
   readonly keyType: CacheTypeId;
+  /** Ranks from a table instead of slots. */
+  readonly isRanked?: boolean;
 }
 
 export interface RotateKeysBuffers {
@@ -20,6 +22,8 @@ export interface RotateKeysBuffers {
   readonly frequencies: GPUBuffer;
   /** Its slots are turned, from `firstSlot` on; from 0 on, all that a head holds. */
   readonly step: GPUBuffer;
+  /** [numKvHeads, slots of a head], where the kernel is ranked. */
+  readonly ranks?: GPUBuffer;
 }
 
 export type RotateKeys = (commands: CommandList, buffers: RotateKeysBuffers, slots: number) => void;
@@ -29,7 +33,10 @@ const WORKGROUP_SIZE = 64;
 export function rotateKeysSource(shape: RotateKeysShape): KernelSource {
   return {
     file: "rotate_keys.wgsl",
-    parts: { key_cache: cacheTypes[shape.keyType].part },
+    parts: {
+      key_cache: cacheTypes[shape.keyType].part,
+      rank: shape.isRanked ? "rank/table.wgsl" : "rank/slot.wgsl",
+    },
     constants: {
       WORKGROUP_SIZE,
       NUM_KV_HEADS: shape.numKvHeads,
@@ -44,12 +51,12 @@ export function rotateKeysSource(shape: RotateKeysShape): KernelSource {
 export async function createRotateKeys(gpu: Gpu, shape: RotateKeysShape): Promise<RotateKeys> {
   const kernel = await gpu.kernels.get(rotateKeysSource(shape));
   const blocks = shape.headDim / cacheTypes[shape.keyType].blockSize;
-  return (commands, { cache, frequencies, step }, slots) => {
+  return (commands, { cache, frequencies, step, ranks }, slots) => {
     const { unrotatedKeys, keys, heads } = cache;
     if (unrotatedKeys === undefined) throw new Error("the cache has no keys before RoPE");
     commands.dispatch(
       kernel,
-      [unrotatedKeys, frequencies, keys, step, heads],
+      [unrotatedKeys, frequencies, keys, step, heads, ...(ranks ? [ranks] : [])],
       [Math.ceil((slots * blocks) / WORKGROUP_SIZE), shape.numKvHeads],
     );
   };

@@ -1,0 +1,80 @@
+// Reads the last tokens of a prompt, the question, with evicted tokens brought back for it: layer by layer, since a layer's
+// queries choose what that layer attends to.
+
+import type { Recall } from "./cache/recall/recall.ts";
+import { throwIfStopped } from "./errors.ts";
+import type { CommandList } from "./gpu/commandList.ts";
+import { writeStep } from "./model/step.ts";
+import type { PrefillModel } from "./prefill.ts";
+
+/** What the cache held before a question; `forgetRecalled` goes back to it. */
+export interface BeforeQuestion {
+  readonly tokens: number;
+  /** Slots that recalled tokens take in the heads of each layer. */
+  readonly recalled: readonly number[];
+}
+
+/** Last tokens of a prompt whose queries choose what comes back. */
+const QUESTION_TOKENS = 64;
+
+/** How many of the last tokens are read as the question. */
+export function questionTokens({ decoder }: PrefillModel): number {
+  return Math.min(QUESTION_TOKENS, decoder.activations.chunkLength);
+}
+
+/** Append `ids` to the cache, behind the evicted tokens that their queries choose. On an error the cache is as before. */
+export async function readQuestion(
+  model: PrefillModel & { readonly recall: Recall },
+  ids: readonly number[],
+  signal?: AbortSignal,
+): Promise<BeforeQuestion> {
+  const { gpu, decoder, cache, recall } = model;
+  const recalled = await recall.begin(cache, ids.length);
+  const before = { tokens: cache.tokensRead, recalled };
+  cache.recalled(recalled);
+  try {
+    gpu.buffers.write(decoder.activations.tokens, 0, Uint32Array.from(ids));
+    writeStep(gpu, decoder.chunkStep, {
+      numTokens: ids.length,
+      firstPosition: cache.nextPosition,
+      firstSlot: cache.length,
+    });
+    for (const layer of cache.layers.keys()) {
+      throwIfStopped(signal);
+      const [queries, rest] = decoder.splitLists(layer, ids.length, cache.length + ids.length);
+      submit(model, queries);
+      const ranks = await decoder.bring(recall, layer);
+      if (ranks !== undefined) turnByRank(model, layer, ranks);
+      submit(model, rest);
+    }
+    cache.append(ids);
+    await gpu.finished();
+  } catch (error) {
+    forgetRecalled(model, before);
+    throw error;
+  }
+  return before;
+}
+
+/** Take away the recalled tokens and all that was read behind them. */
+export function forgetRecalled(model: PrefillModel, { tokens, recalled }: BeforeQuestion): void {
+  const { gpu, decoder, cache } = model;
+  cache.forget(tokens, recalled);
+  if (gpu.isLost) return;
+  // Kept keys were turned by their ranks among the recalled ones.
+  for (const [layer, slots] of recalled.entries())
+    if (slots > 0) submit(model, decoder.rotateList(layer));
+}
+
+function turnByRank(model: PrefillModel, layer: number, ranks: Uint32Array): void {
+  const { gpu, decoder } = model;
+  const buffer = gpu.buffers.upload("activations", ranks);
+  submit(model, decoder.rotateList(layer, buffer));
+  gpu.buffers.release(buffer);
+}
+
+function submit({ gpu }: PrefillModel, commands: CommandList): void {
+  const encoder = gpu.device.createCommandEncoder();
+  commands.encode(encoder);
+  gpu.device.queue.submit([encoder.finish()]);
+}
