@@ -2,20 +2,13 @@
 // lower slots. One workgroup a head.
 //   scores [rows]   kept [NUM_KV_HEADS, budget]   grid: NUM_KV_HEADS
 #include "common/eviction.wgsl"
+#include "common/protected.wgsl"
 #include "common/radix_select.wgsl"
 
 @group(0) @binding(0) var<storage, read> scores: array<f32>;
 @group(0) @binding(1) var<storage, read_write> kept: array<u32>;
 @group(0) @binding(2) var<uniform> eviction: Eviction;
 @group(0) @binding(3) var<uniform> heads: array<Head, NUM_KV_HEADS>;
-
-fn length_of(head: u32) -> u32 {
-  return slots_of(heads[head], eviction.length);
-}
-
-fn is_protected(slot: u32, length: u32) -> bool {
-  return slot < eviction.sinks || slot + eviction.recent >= length;
-}
 
 fn order_of_item(head: u32, slot: u32) -> u32 {
   return order_of(scores[heads[head].first_row + slot]);

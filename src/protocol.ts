@@ -37,6 +37,8 @@ export interface ModelSettings {
   readonly cacheBudget?: number;
   readonly cacheSinks?: number;
   readonly cacheRecent?: number;
+  /** How the budget, then a mean, is shared out among layers and KV heads. */
+  readonly cacheAllocation?: string;
   /** Policies that look at attention record every so many-th query; 1 is exact. */
   readonly cacheQueryStride?: number;
   /** Evicted tokens that may come back for a question, to each layer and KV head. */
@@ -144,7 +146,9 @@ export interface PrefillStats {
 export interface CacheStats {
   readonly policy: string;
   readonly positionScheme?: string;
-  /** Tokens per layer and KV head behind each chunk; absent where every token stays. */
+  /** How the budget is shared out; absent where every token stays. */
+  readonly allocation?: string;
+  /** Tokens per layer and KV head behind each chunk, the mean; absent where every token stays. */
   readonly budget?: number;
   readonly sinks?: number;
   readonly recent?: number;

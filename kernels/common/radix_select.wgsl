@@ -2,10 +2,10 @@
 // by byte, over the items' orders and, where these are equal, their indexes. The kernel that includes this declares
 //   fn order_of_item(row: u32, item: u32) -> u32    higher is better; of equal ones the lower item
 //   fn weight_of_item(row: u32, item: u32) -> u32   0: not up for choice. All weights together fit in 32 bits.
+#include "common/running_sum.wgsl"
 
 var<workgroup> radix_counts: array<atomic<u32>, 256>;
 var<workgroup> radix_found: vec2<u32>;                   // leading bits of the word; weight still wanted at them
-var<workgroup> running: array<u32, WORKGROUP_SIZE>;
 
 // The last item chosen: all that are better are chosen with it.
 struct Threshold { order: u32, item: u32 }
@@ -80,18 +80,4 @@ fn end_count(shift: u32, local_index: u32) {
     radix_found = vec2(radix_found.x | (bucket << shift), remaining);
   }
   workgroupBarrier();
-}
-
-// Sum of `own` over the workgroup's invocations up to this one; `running` holds all of them until the next barrier.
-fn running_sum(own: u32, local_index: u32) -> u32 {
-  running[local_index] = own;
-  workgroupBarrier();
-  for (var distance = 1u; distance < WORKGROUP_SIZE; distance *= 2u) {
-    var sum = running[local_index];
-    if (local_index >= distance) { sum += running[local_index - distance]; }
-    workgroupBarrier();
-    running[local_index] = sum;
-    workgroupBarrier();
-  }
-  return running[local_index];
 }

@@ -39,6 +39,14 @@ export const modelOptions = {
     group: model,
     description: "Tokens kept per layer and KV head, sinks and recent ones included. Default 4096.",
   },
+  "cache-allocation": {
+    type: "string",
+    value: "ID",
+    ids: settingChoices.cacheAllocation,
+    group: model,
+    description:
+      "How the budget, then a mean, is shared out among layers and KV heads. Default: uniform.",
+  },
   "cache-sinks": {
     type: "integer",
     min: 0,

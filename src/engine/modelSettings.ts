@@ -1,6 +1,7 @@
 // Picks the settings of a model out of an operation's parameters, and refuses those that this version lacks.
 
 import type { ModelSettings } from "../protocol.ts";
+import { cacheAllocations } from "./cache/allocations/index.ts";
 import { cachePolicies } from "./cache/policies/index.ts";
 import { positionSchemes } from "./cache/positionSchemes.ts";
 import { cacheRotations } from "./cache/rotation.ts";
@@ -21,6 +22,7 @@ export const settingChoices = {
   cacheSmoothing: ["off", "on"],
   cachePolicy: Object.keys(cachePolicies),
   cacheBudget: "any",
+  cacheAllocation: Object.keys(cacheAllocations),
   cacheSinks: "any",
   cacheRecent: "any",
   cacheQueryStride: "any",

@@ -9,6 +9,7 @@ export const modelSettingNames = Object.keys({
   chunkLength: true,
   cachePolicy: true,
   cacheBudget: true,
+  cacheAllocation: true,
   cacheSinks: true,
   cacheRecent: true,
   cacheQueryStride: true,

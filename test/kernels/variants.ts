@@ -1,7 +1,7 @@
 // Every kernel the engine can link, with the parts and constants it links it with. The compile test loops over them;
 // a kernel file that no entry names fails that test.
 
-import { evictionSources } from "../../src/engine/cache/evictionKernels.ts";
+import { evictionSources, sharedSources } from "../../src/engine/cache/evictionKernels.ts";
 import { cachePolicies } from "../../src/engine/cache/policies/index.ts";
 import type { CachePolicy } from "../../src/engine/cache/policies/policy.ts";
 import { scoreSources, spillSources } from "../../src/engine/cache/recall/recallKernels.ts";
@@ -162,6 +162,7 @@ const evictions: KernelVariants = (capabilities) =>
         ...attentionAdapters(capabilities).flatMap((adapter) =>
           Object.values(evictionSources(adapter, shape)),
         ),
+        ...Object.values(sharedSources(shape)),
         ...policies.flatMap(
           (policy) => policy.scoreKernels?.(shape).map(({ source }) => source) ?? [],
         ),

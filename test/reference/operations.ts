@@ -104,7 +104,7 @@ export function attention(input: AttentionInput): { output: Float32Array; lse: F
   return { output, lse };
 }
 
-export function at(values: ArrayLike<number>, index: number): number {
+export function at<T>(values: ArrayLike<T>, index: number): T {
   const value = values[index];
   if (value === undefined) throw new RangeError(`index ${index} of ${values.length}`);
   return value;

@@ -9,6 +9,7 @@ import { commands } from "../../src/cli/commands.ts";
 import { suites } from "../../src/cli/eval/suites/index.ts";
 import { modelOptions, samplingOptions } from "../../src/cli/options.ts";
 import { PROMPT_FORMATS } from "../../src/engine/answer/promptFormats/index.ts";
+import { cacheAllocations } from "../../src/engine/cache/allocations/index.ts";
 import { cacheTypes } from "../../src/engine/cache/types.ts";
 import { documentFormats } from "../../src/engine/documents/index.ts";
 import { architectures } from "../../src/engine/model/architectures/index.ts";
@@ -64,6 +65,11 @@ const tables: Readonly<Record<string, () => string>> = {
           `${threshold} of the ${of === "mass" ? "attention foretold" : "blocks in sight"}`,
         ]),
       ],
+    ),
+  allocations: () =>
+    markdownRows(
+      ["`--cache-allocation`", "how it shares out the budget"],
+      Object.entries(cacheAllocations).map(([id, { description }]) => [code(id), description]),
     ),
   settings: () =>
     markdownRows(

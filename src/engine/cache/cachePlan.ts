@@ -3,16 +3,12 @@
 import type { ModelSettings } from "../../protocol.ts";
 import { UserError } from "../errors.ts";
 import type { LayerConfig } from "../model/decoderConfig.ts";
+import type { CacheAllocation } from "./allocations/allocation.ts";
+import { type CacheAllocationId, cacheAllocationOf } from "./allocations/index.ts";
+import { type LayerBudget, layerBudgets } from "./layerBudgets.ts";
 import { type CachePolicyId, cachePolicyOf } from "./policies/index.ts";
 import type { CachePolicy } from "./policies/policy.ts";
 import { type PositionScheme, type PositionSchemeId, positionSchemeOf } from "./positionSchemes.ts";
-
-/** What an eviction leaves of a layer: tokens per KV head, sinks and recent window included. */
-export interface LayerBudget {
-  readonly budget: number;
-  readonly sinks: number;
-  readonly recent: number;
-}
 
 /** A cache of bounded length. */
 export interface CachePlan extends LayerBudget {
@@ -20,6 +16,8 @@ export interface CachePlan extends LayerBudget {
   readonly policy: CachePolicy;
   readonly schemeId: PositionSchemeId;
   readonly scheme: PositionScheme;
+  readonly allocationId: CacheAllocationId;
+  readonly allocation: CacheAllocation;
   /** Of each layer; the plan's own budget is the mean that was asked for. */
   readonly layers: readonly LayerBudget[];
   /** Evicted tokens that may come back for a question, to each layer and KV head; 0: what is evicted is gone. */
@@ -48,11 +46,10 @@ export function planCache(
     refuseBounds(settings, policyId);
     return undefined;
   }
-  if (config.layers.some(({ slidingWindow }) => slidingWindow)) {
-    throw new UserError(
-      `Cache policy ${policyId} does not know layers with a sliding window, which this model has: use policy full.`,
-    );
-  }
+  const [allocationId, allocation] = cacheAllocationOf(
+    settings.cacheAllocation ?? policy.allocation ?? "uniform",
+  );
+  refuseCompetition(policyId, policy, { allocationId, allocation });
   const given = settings.cacheBudget ?? DEFAULT_BUDGET;
   const budget = wholeNumber("budget", given, 2);
   const sinks = wholeNumber("sinks", settings.cacheSinks ?? Math.min(DEFAULT_SINKS, budget - 1), 0);
@@ -63,8 +60,6 @@ export function planCache(
       `A cache budget of ${budget} tokens is smaller than ${sinks} sinks and ${recent} recent tokens: raise the budget or lower the others.`,
     );
   }
-  // Without scores nothing ranks the tokens between sinks and window: the window takes their place.
-  const window = policy.scoreKernels === undefined ? budget - sinks : recent;
   const queryStride = wholeNumber("query stride", settings.cacheQueryStride ?? 1, 1);
   if (queryStride > interval) {
     throw new UserError(
@@ -72,9 +67,32 @@ export function planCache(
     );
   }
   const recall = wholeNumber("recall", settings.cacheRecall ?? 0, 0);
-  const kept = { budget, sinks, recent: window };
-  const layers = config.layers.map(() => kept);
-  return { policyId, policy, schemeId, scheme, ...kept, layers, recall, queryStride, interval };
+  if (recall > 0 && allocation.among !== "head") {
+    throw new UserError(
+      `Recall brings the same number of tokens back to all KV heads of a layer, which hold different numbers under cache allocation ${allocationId}: choose allocation uniform or pyramid, or no recall.`,
+    );
+  }
+  const layers = layerBudgets(
+    config,
+    { policy, allocation },
+    { budget, sinks, given: settings.cacheRecent },
+  );
+  const ids = { policyId, schemeId, allocationId };
+  const kept = { budget, sinks, recent: policy.scoreKernels ? recent : budget - sinks };
+  return { ...ids, policy, scheme, allocation, ...kept, layers, recall, queryStride, interval };
+}
+
+/** Heads compete by scores of their own. */
+function refuseCompetition(
+  policyId: CachePolicyId,
+  policy: CachePolicy,
+  { allocationId, allocation }: Pick<CachePlan, "allocationId" | "allocation">,
+): void {
+  if (allocation.among === "head") return;
+  if (policy.scoreKernels !== undefined && !policy.scoresHeadsAlike) return;
+  throw new UserError(
+    `Cache allocation ${allocationId} lets heads compete by their scores, and cache policy ${policyId} has none for each head: choose allocation uniform or pyramid, or another policy.`,
+  );
 }
 
 function refuseBounds(settings: ModelSettings, policyId: CachePolicyId): void {
@@ -84,6 +102,7 @@ function refuseBounds(settings: ModelSettings, policyId: CachePolicyId): void {
     "cacheRecent",
     "cacheRecall",
     "cacheQueryStride",
+    "cacheAllocation",
   ] as const) {
     if (settings[name] === undefined) continue;
     throw new UserError(

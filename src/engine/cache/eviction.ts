@@ -2,14 +2,17 @@
 // between chunks scores, selects and gathers. Kept sets differ from head to head.
 
 import { BufferUsage } from "../gpu/bufferUsage.ts";
-import type { CommandList } from "../gpu/commandList.ts";
+import { CommandList } from "../gpu/commandList.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { Kernel } from "../gpu/kernel.ts";
+import type { Binding, Kernel } from "../gpu/kernel.ts";
 import type { AttentionShape } from "../model/operations/attention.ts";
-import type { CachePlan, LayerBudget } from "./cachePlan.ts";
+import type { CachePlan } from "./cachePlan.ts";
 import { evictionSources, GATHER_COLUMNS, recordedSlots } from "./evictionKernels.ts";
 import type { KvCache, LayerCache } from "./kvCache.ts";
+import { isRanked, type LayerBudget } from "./layerBudgets.ts";
 import type { ScoreBuffer, ScoreKernel } from "./policies/policy.ts";
+import type { EvictedLayer } from "./recall/spill.ts";
+import { createSharedSelection, type SharedSelection } from "./sharedSelection.ts";
 import { rowBytes } from "./types.ts";
 
 /** Which queries of a pass are recorded. */
@@ -21,8 +24,14 @@ export interface QuerySample {
   readonly summedSlots: number;
 }
 
-/** Called once the slots that stay are known and before rows move: [KV heads, budget], and the eviction's uniform. */
-export type OnSelected = (kept: GPUBuffer, parameters: GPUBuffer) => void;
+/** Who keeps what an eviction drops. */
+export interface Spiller {
+  /** Prepare for an eviction of the layers that are `due`. */
+  beginSpill(cache: KvCache, due: readonly boolean[]): Promise<void>;
+  /** Read what a layer drops, once the slots that stay are known and before rows move. */
+  encodeSpill(commands: CommandList, evicted: EvictedLayer): void;
+  endSpill(): void;
+}
 
 interface EvictionKernels {
   readonly sums: Kernel;
@@ -39,6 +48,8 @@ export class Eviction {
   readonly #gpu: Gpu;
   readonly #shape: AttentionShape;
   readonly #kernels: EvictionKernels;
+  /** Where heads compete. */
+  readonly #shared: SharedSelection | undefined;
   readonly #sample: GPUBuffer;
   /** Of each layer. */
   readonly #parameters: readonly GPUBuffer[];
@@ -53,19 +64,20 @@ export class Eviction {
   constructor(
     gpu: Gpu,
     plan: CachePlan,
-    parts: { shape: AttentionShape; kernels: EvictionKernels; chunkLength: number },
+    parts: EvictionParts & { kernels: EvictionKernels; shared: SharedSelection | undefined },
   ) {
     this.#gpu = gpu;
     this.plan = plan;
     this.#shape = parts.shape;
     this.#kernels = parts.kernels;
+    this.#shared = parts.shared;
     const { numHeads, numKvHeads, headDim } = parts.shape;
     const usage = BufferUsage.UNIFORM | BufferUsage.COPY_DST;
     const scratch = (words: number): GPUBuffer =>
       gpu.buffers.allocate({ purpose: "activations", bytes: 4 * words });
     this.#sample = gpu.buffers.allocate({ purpose: "parameters", bytes: 16, usage });
     this.#parameters = plan.layers.map(() =>
-      gpu.buffers.allocate({ purpose: "parameters", bytes: 32, usage }),
+      gpu.buffers.allocate({ purpose: "parameters", bytes: 48, usage }),
     );
     this.lse = plan.policy.records && scratch(parts.chunkLength * numHeads);
     this.#anchor = scratch(numKvHeads * headDim);
@@ -82,10 +94,11 @@ export class Eviction {
     this.#summedSlots = slots;
   }
 
-  /** Make room for the scores of a layer of the cache. */
-  reserve({ slots }: KvCache): void {
+  /** Make room for the scores of a layer of the cache, or of all. */
+  reserve(cache: KvCache): void {
+    this.#shared?.reserve(cache);
     this.#gpu.buffers.release(this.#scores);
-    const bytes = 4 * Math.max(...slots.map(({ rows }) => rows));
+    const bytes = 4 * Math.max(...cache.slots.map(({ rows }) => rows));
     this.#scores = this.#gpu.buffers.allocate({ purpose: "activations", bytes });
   }
 
@@ -139,42 +152,90 @@ export class Eviction {
     );
   }
 
-  /** Whether a layer holds more than its budget. */
-  isDue(cache: KvCache, layer: number): boolean {
-    return (cache.slots[layer]?.longest ?? 0) > this.#budget(layer).budget;
+  /** Whether a layer's queries are to be recorded: its scores decide something. */
+  ranks(layer: number): boolean {
+    return isRanked(this.#budget(layer));
   }
 
-  /** Queue what the next eviction goes by. */
-  write(cache: KvCache): void {
+  /**
+   * Bring the layers that hold more than their budgets down to them. Returns which rows were moved, by layer, and whether
+   * layers have other buffers now. What layers with a sliding window drop is not spilled: nothing would look at it.
+   */
+  async evict(
+    cache: KvCache,
+    spiller?: Spiller,
+  ): Promise<{ moved: readonly boolean[]; relaid: boolean }> {
+    const shared = this.#shared;
+    const groups = shared?.groups.filter((group) => shared.isDue(cache, group)) ?? [];
+    const competing = new Set(shared?.groups.flat());
+    const lengths = cache.slots.map(
+      ({ longest, lengths }, layer): readonly number[] | undefined => {
+        const { budget } = this.#budget(layer);
+        if (competing.has(layer) || longest <= budget) return undefined;
+        return lengths.map(() => budget);
+      },
+    );
+    const isDue = groups.length > 0 || lengths.some((left) => left !== undefined);
+    if (!isDue) return { moved: [], relaid: false };
+    const spills = lengths.map((left, layer) => left !== undefined && !this.#budget(layer).isLocal);
+    await spiller?.beginSpill(cache, spills);
+    cache.willEvict();
+    this.#write(cache);
+    for (const [layer, left] of lengths.entries())
+      if (left !== undefined) this.#evictHeads(cache, layer, spills[layer] ? spiller : undefined);
+    spiller?.endSpill();
+    if (shared !== undefined && groups.length > 0) {
+      const kept = await this.#evictGroups(cache, shared, groups);
+      for (const layer of groups.flat()) lengths[layer] = kept[layer];
+    }
+    cache.evicted(lengths);
+    return { moved: lengths.map((left) => left !== undefined), relaid: groups.length > 0 };
+  }
+
+  /** Queue what the eviction goes by. */
+  #write(cache: KvCache): void {
     const { length, tokensRead } = cache;
     for (const [layer, buffer] of this.#parameters.entries()) {
       const { budget, sinks, recent } = this.#budget(layer);
       const listedTokens = cache.slots[layer]?.listedTokens ?? 0;
       const words = [length, budget, sinks, recent, tokensRead, listedTokens];
-      this.#gpu.buffers.write(buffer, 0, Uint32Array.from(words));
+      const competing = this.#shared?.parameters(cache, layer) ?? [];
+      this.#gpu.buffers.write(buffer, 0, Uint32Array.from([...words, ...competing]));
     }
-    this.#summedSlots = Math.min(length, this.plan.budget);
+    this.#summedSlots = cache.evictedLength;
   }
 
-  /** Bring a layer that is due down to its budget; returns the slots that its heads then hold. */
-  encode(
-    commands: CommandList,
+  /** Let the heads of each group compete; returns the slots that heads keep: [layers][KV heads]. */
+  async #evictGroups(
     cache: KvCache,
-    index: number,
-    onSelected?: OnSelected,
-  ): readonly number[] {
-    const { numKvHeads } = this.#shape;
-    const { scores, select, gatherPositions, gatherKeys, gatherValues, gatherSums } = this.#kernels;
-    const [layer, slots] = [cache.layers[index], cache.slots[index]];
-    const parameters = this.#parameters[index];
-    if (!layer || !slots || !parameters) throw new Error(`the cache has no layer ${index}`);
-    const uniforms = [parameters, layer.heads];
-    for (const { kernel, of } of scores) {
-      const buffers = of.buffers.map((name) => this.#buffer(name, layer));
-      commands.dispatch(kernel, [...buffers, ...uniforms], of.grid(slots.longest));
+    shared: SharedSelection,
+    groups: SharedSelection["groups"],
+  ): Promise<readonly (readonly number[])[]> {
+    const parameters = this.#parameters;
+    for (const group of groups) {
+      const commands = new CommandList();
+      for (const layer of group)
+        this.#encodeScores(commands, cache, { layer, scores: shared.scores(cache, layer) });
+      shared.encodeSelect(commands, cache, { group, parameters });
+      this.#submit(commands);
     }
+    const kept = await shared.keptSlots();
+    for (const group of groups) shared.relay(cache, { group, parameters }, kept);
+    return kept;
+  }
+
+  /** Bring each head of a layer down to the layer's budget, in place. */
+  #evictHeads(cache: KvCache, index: number, spiller: Spiller | undefined): void {
+    const { numKvHeads } = this.#shape;
+    const { select, gatherPositions, gatherKeys, gatherValues, gatherSums } = this.#kernels;
+    const commands = new CommandList();
+    const layer = present(cache.layers[index]);
+    const parameters = present(this.#parameters[index]);
+    const uniforms = [parameters, layer.heads];
+    if (this.ranks(index))
+      this.#encodeScores(commands, cache, { layer: index, scores: this.#scores });
     commands.dispatch(select, [this.#scores, this.#kept, ...uniforms], [numKvHeads]);
-    onSelected?.(this.#kept, parameters);
+    spiller?.encodeSpill(commands, { layer: index, cache: layer, kept: this.#kept, parameters });
     commands.dispatch(
       gatherPositions,
       [this.#kept, present(layer.positions), ...uniforms],
@@ -191,23 +252,44 @@ export class Eviction {
     gather(gatherKeys, layer.unrotatedKeys ?? layer.keys, rowBytes(keyType, headDim) / 4);
     gather(gatherValues, layer.values, rowBytes(valueType, headDim) / 4);
     if (this.plan.policy.records?.accumulates) gather(gatherSums, present(layer.attentionSums), 1);
-    return slots.lengths.map(() => this.#budget(index).budget);
+    this.#submit(commands);
+  }
+
+  #encodeScores(
+    commands: CommandList,
+    cache: KvCache,
+    { layer, scores }: { layer: number; scores: Binding },
+  ): void {
+    const buffers = present(cache.layers[layer]);
+    const uniforms = [present(this.#parameters[layer]), buffers.heads];
+    const longest = cache.slots[layer]?.longest ?? 0;
+    for (const { kernel, of } of this.#kernels.scores) {
+      const bound = of.buffers.map((name) => this.#buffer(name, buffers, scores));
+      commands.dispatch(kernel, [...bound, ...uniforms], of.grid(longest));
+    }
+  }
+
+  #submit(commands: CommandList): void {
+    const encoder = this.#gpu.device.createCommandEncoder();
+    commands.encode(encoder);
+    this.#gpu.device.queue.submit([encoder.finish()]);
   }
 
   dispose(): void {
     const own = [this.#sample, this.#anchor, this.#kept, this.#scores, ...this.#parameters];
     for (const buffer of own) this.#gpu.buffers.release(buffer);
     if (this.lse !== undefined) this.#gpu.buffers.release(this.lse);
+    this.#shared?.dispose();
   }
 
   #budget(layer: number): LayerBudget {
     return this.plan.layers[layer] ?? this.plan;
   }
 
-  #buffer(name: ScoreBuffer, cache: LayerCache): GPUBuffer {
+  #buffer(name: ScoreBuffer, cache: LayerCache, scores: Binding): Binding {
     switch (name) {
       case "scores":
-        return this.#scores;
+        return scores;
       case "anchor":
         return this.#anchor;
       default:
@@ -216,10 +298,15 @@ export class Eviction {
   }
 }
 
+export interface EvictionParts {
+  readonly shape: AttentionShape;
+  readonly chunkLength: number;
+}
+
 export async function createEviction(
   gpu: Gpu,
   plan: CachePlan,
-  { shape, chunkLength }: { shape: AttentionShape; chunkLength: number },
+  { shape, chunkLength }: EvictionParts,
 ): Promise<Eviction> {
   const sources = evictionSources(gpu.capabilities, shape);
   const get = (name: keyof typeof sources): Promise<Kernel> => gpu.kernels.get(sources[name]);
@@ -237,10 +324,12 @@ export async function createEviction(
     gatherSums: await get("gatherSums"),
     scores: await Promise.all(scores),
   };
-  return new Eviction(gpu, plan, { shape, kernels, chunkLength });
+  const shared =
+    plan.allocation.among === "head" ? undefined : await createSharedSelection(gpu, plan, shape);
+  return new Eviction(gpu, plan, { shape, kernels, shared, chunkLength });
 }
 
-function present(buffer: GPUBuffer | undefined): GPUBuffer {
-  if (buffer === undefined) throw new Error("the cache lacks a buffer its policy needs");
-  return buffer;
+function present<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error("the cache lacks a buffer its policy needs");
+  return value;
 }

@@ -72,3 +72,36 @@ export function evictionSources(
     gatherSums: gather(1),
   };
 }
+
+/** The kernels behind evictions in which heads compete for slots. */
+export interface SharedSources {
+  readonly candidates: KernelSource;
+  readonly threshold: KernelSource;
+  readonly above: KernelSource;
+  readonly gatherPositions: KernelSource;
+  readonly gatherKeys: KernelSource;
+  readonly gatherValues: KernelSource;
+  readonly gatherSums: KernelSource;
+}
+
+export function sharedSources(shape: AttentionShape): SharedSources {
+  const { numKvHeads, headDim, keyType, valueType } = shape;
+  const select = (file: string): KernelSource => ({
+    file,
+    constants: { WORKGROUP_SIZE: SELECT_WORKGROUP, NUM_KV_HEADS: numKvHeads },
+  });
+  const heads = { WORKGROUP_SIZE: GATHER_WORKGROUP, NUM_KV_HEADS: numKvHeads };
+  const gather = (rowWords: number): KernelSource => ({
+    file: "gather_rows_apart.wgsl",
+    constants: { ...heads, ROW_WORDS: rowWords },
+  });
+  return {
+    candidates: select("select_candidates.wgsl"),
+    threshold: select("select_threshold.wgsl"),
+    above: select("select_above.wgsl"),
+    gatherPositions: { file: "gather_positions_apart.wgsl", constants: heads },
+    gatherKeys: gather(rowBytes(keyType, headDim) / 4),
+    gatherValues: gather(rowBytes(valueType, headDim) / 4),
+    gatherSums: gather(1),
+  };
+}

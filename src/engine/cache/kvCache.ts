@@ -3,13 +3,12 @@
 // bounded policy slots are fewer than tokens, and layers and heads may hold different numbers of them.
 
 import type { CacheStats } from "../../protocol.ts";
-import { UserError } from "../errors.ts";
-import { BufferUsage } from "../gpu/bufferUsage.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { CacheBuffers } from "../model/operations/attention.ts";
 import type { Position } from "../model/step.ts";
+import { CacheLayer } from "./cacheLayer.ts";
 import type { CachePlan } from "./cachePlan.ts";
-import { LayerSlots, tableBytes } from "./layerSlots.ts";
+import type { LayerSlots } from "./layerSlots.ts";
 import type { CacheRotationId } from "./rotation.ts";
 import { type CacheTypeId, rowBytes } from "./types.ts";
 
@@ -70,13 +69,9 @@ const SLOT_STEP = 256;
 
 export class KvCache {
   readonly shape: KvCacheShape;
-  readonly #gpu: Gpu;
-  readonly #slots: readonly LayerSlots[];
-  /** Of each layer, where its heads lie. */
-  readonly #tables: readonly GPUBuffer[];
   /** Bytes of a slot of one head. */
   readonly #planes: ReadonlyMap<Plane, number>;
-  readonly #layers: LayerCache[] = [];
+  readonly #layers: readonly CacheLayer[];
   #tokens: number[] = [];
   #length = 0;
   /** Set while somebody relies on what the cache holds. */
@@ -87,18 +82,12 @@ export class KvCache {
   saved: { readonly tokens: number; readonly bytes: number; readonly hitRate: number } | undefined;
 
   constructor(gpu: Gpu, shape: KvCacheShape) {
-    this.#gpu = gpu;
     this.shape = shape;
     this.#planes = new Map(planesOf(shape));
     const { numLayers, numKvHeads } = shape;
-    this.#slots = Array.from({ length: numLayers }, () => new LayerSlots(numKvHeads));
-    this.#tables = this.#slots.map(() =>
-      gpu.buffers.allocate({
-        purpose: "parameters",
-        bytes: tableBytes(numKvHeads),
-        usage: BufferUsage.UNIFORM | BufferUsage.COPY_DST,
-        label: "heads",
-      }),
+    this.#layers = Array.from(
+      { length: numLayers },
+      () => new CacheLayer(gpu, numKvHeads, this.#planes),
     );
   }
 
@@ -109,7 +98,7 @@ export class KvCache {
 
   /** What the heads of each layer hold. */
   get slots(): readonly LayerSlots[] {
-    return this.#slots;
+    return this.#layers.map(({ slots }) => slots);
   }
 
   /** Tokens the cache stands for, evicted ones included. */
@@ -127,8 +116,8 @@ export class KvCache {
     return {
       tokens: [...this.#tokens],
       length: this.#length,
-      headLengths: this.#slots.map(({ lengths }) => lengths),
-      listedTokens: this.#slots.map(({ listedTokens }) => listedTokens),
+      headLengths: this.#layers.map(({ slots }) => slots.lengths),
+      listedTokens: this.#layers.map(({ slots }) => slots.listedTokens),
     };
   }
 
@@ -136,24 +125,26 @@ export class KvCache {
   restoreCounters({ tokens, length, headLengths, listedTokens }: CacheCounters): void {
     this.#tokens = [...tokens];
     this.#length = length;
-    for (const [layer, slots] of this.#slots.entries())
+    for (const [layer, { slots }] of this.#layers.entries())
       slots.hold(headLengths[layer] ?? [], listedTokens[layer] ?? 0);
     this.#writeTables();
   }
 
   /** Buffers of each layer; other ones after `reserve` returned true. */
   get layers(): readonly LayerCache[] {
-    return this.#layers;
+    return this.#layers.flatMap(({ buffers }) => buffers ?? []);
   }
 
   /** Slots that each layer's heads need to read `tokens` more and then `generated` without an eviction; the mean over its heads. */
   slotsFor(tokens: number, generated: number): number[] {
     const { plan, numKvHeads } = this.shape;
-    return this.#slots.map((slots, layer) => {
+    return this.#layers.map(({ slots }, layer) => {
       const held = Math.ceil(slots.total / numKvHeads);
       const all = held + tokens;
       if (plan === undefined) return all + generated;
-      const budget = plan.layers[layer]?.budget ?? plan.budget;
+      // Where layers compete, each has what it needs of the budgets of all behind the first eviction.
+      const isSettled = plan.allocation.among === "model" && slots.listedTokens > 0;
+      const budget = isSettled ? 0 : (plan.layers[layer]?.budget ?? plan.budget);
       return Math.min(all, Math.max(held, budget) + plan.interval) + plan.recall + generated;
     });
   }
@@ -169,12 +160,13 @@ export class KvCache {
    * @throws UserError when the adapter cannot bind a layer of that size
    */
   reserve(slotsOfLayers: readonly number[]): boolean {
-    const grown = this.#slots.map((slots, layer) => {
-      const needed = slotsOfLayers[layer] ?? 0;
+    const grown = this.#layers.map((layer, index) => {
+      const { slots } = layer;
+      const needed = slotsOfLayers[index] ?? 0;
       if (needed <= slots.capacity) return false;
       const wanted = Math.max(needed, Math.ceil(slots.capacity * GROWTH));
       const rounded = Math.ceil(wanted / SLOT_STEP) * SLOT_STEP;
-      this.#grow(layer, Math.max(needed, Math.min(rounded, this.shape.maxSlots)));
+      layer.grow(Math.max(needed, Math.min(rounded, this.shape.maxSlots)));
       return true;
     });
     if (!grown.includes(true)) return false;
@@ -205,10 +197,32 @@ export class KvCache {
     this.watcher?.willRewrite();
   }
 
+  /** The cache's length behind an eviction. */
+  get evictedLength(): number {
+    return Math.min(this.#length, this.shape.plan?.budget ?? this.#length);
+  }
+
+  /**
+   * Move a layer to buffers in which its heads hold so many slots, with room for `free` more; `move` queues what fills them
+   * from the old ones. `evicted` comes behind the last layer.
+   */
+  relay(
+    index: number,
+    { lengths, free }: { readonly lengths: readonly number[]; readonly free: number },
+    move: (from: LayerCache, to: LayerCache) => void,
+  ): void {
+    const total = lengths.reduce((sum, length) => sum + length, 0);
+    // A watcher's rows must fit again.
+    const least = this.watcher === undefined ? 0 : (this.#layers[index]?.slots.capacity ?? 0);
+    const capacity = Math.max(least, Math.ceil(total / lengths.length) + free);
+    const [listedTokens, length] = [this.tokensRead, this.evictedLength];
+    this.#layers[index]?.relay({ lengths, listedTokens, capacity, length }, move);
+  }
+
   /** Note that an eviction left the heads of each layer so many slots; `undefined` where it left all. */
   evicted(lengths: readonly (readonly number[] | undefined)[]): void {
-    this.#length = Math.min(this.#length, this.shape.plan?.budget ?? this.#length);
-    for (const [layer, slots] of this.#slots.entries()) {
+    this.#length = this.evictedLength;
+    for (const [layer, { slots }] of this.#layers.entries()) {
       const left = lengths[layer];
       if (left !== undefined) slots.hold(left, this.#tokens.length);
     }
@@ -235,12 +249,13 @@ export class KvCache {
     const read = this.tokensRead;
     const bytes = [...this.#planes].map(([plane, perSlot]): [string, number] => [plane, perSlot]);
     const perSlot = bytes.reduce((sum, [, bytes]) => sum + bytes, 0);
-    const total = this.#slots.reduce((sum, slots) => sum + slots.total, 0);
+    const total = this.slots.reduce((sum, slots) => sum + slots.total, 0);
     const kept = total / (numLayers * numKvHeads);
-    const rows = this.#slots.reduce((sum, slots) => sum + slots.rows, 0);
+    const rows = this.slots.reduce((sum, slots) => sum + slots.rows, 0);
     return {
       policy: plan?.policyId ?? "full",
       positionScheme: plan?.schemeId ?? "original",
+      ...(plan && { allocation: plan.allocationId }),
       ...(plan && { budget: plan.budget, sinks: plan.sinks, recent: plan.recent }),
       ...(plan?.policy.records?.queries === "all" && { queryStride: plan.queryStride }),
       typeK,
@@ -250,8 +265,8 @@ export class KvCache {
       tokensRead: read,
       tokensKept: Math.round(kept),
       tokensEvicted: read - Math.round(kept),
-      tokensKeptPerHead: this.#slots.map(({ lengths }) => lengths),
-      tokensEvictedPerHead: this.#slots.map(({ lengths }) => lengths.map((held) => read - held)),
+      tokensKeptPerHead: this.slots.map(({ lengths }) => lengths),
+      tokensEvictedPerHead: this.slots.map(({ lengths }) => lengths.map((held) => read - held)),
       compressionRatio: read === 0 ? 0 : 1 - kept / read,
       bytes: perSlot * rows,
       bytesByPurpose: Object.fromEntries(bytes.map(([plane, bytes]) => [plane, bytes * rows])),
@@ -263,8 +278,7 @@ export class KvCache {
   }
 
   dispose(): void {
-    for (const layer of this.#layers) this.#release(layer);
-    for (const table of this.#tables) this.#gpu.buffers.release(table);
+    for (const layer of this.#layers) layer.dispose();
   }
 
   #sharedPrefix(tokens: readonly number[]): number {
@@ -282,14 +296,14 @@ export class KvCache {
     this.#tokens.length = tokens;
     if (tokens > 0) return;
     this.#length = 0;
-    for (const slots of this.#slots) slots.hold(new Array(slots.lengths.length).fill(0), 0);
+    for (const { slots } of this.#layers) slots.hold(new Array(slots.lengths.length).fill(0), 0);
     this.#writeTables();
   }
 
   /** The heads of each layer hold so many slots more, or fewer. */
   #makeRoom(slotsOfLayers: readonly number[], sign: 1 | -1): void {
     this.#length += sign * Math.min(...slotsOfLayers);
-    for (const [layer, slots] of this.#slots.entries())
+    for (const [layer, { slots }] of this.#layers.entries())
       slots.append(sign * (slotsOfLayers[layer] ?? 0));
     this.#writeTables();
   }
@@ -297,75 +311,11 @@ export class KvCache {
   /** Every head holds so many slots more, or fewer. */
   #move(slots: number): void {
     this.#length += slots;
-    for (const layer of this.#slots) layer.append(slots);
+    for (const layer of this.#layers) layer.slots.append(slots);
   }
 
   #writeTables(): void {
-    for (const [layer, table] of this.#tables.entries()) {
-      const words = this.#slots[layer]?.table(this.#length);
-      if (words !== undefined) this.#gpu.buffers.write(table, 0, words);
-    }
-  }
-
-  #grow(index: number, capacity: number): void {
-    const { numKvHeads } = this.shape;
-    const limit = this.#gpu.device.limits.maxStorageBufferBindingSize;
-    const perSlot = numKvHeads * Math.max(...this.#planes.values());
-    if (perSlot * capacity > limit) {
-      throw new UserError(
-        `A cache of ${capacity} tokens does not fit in one binding of this adapter: set the context length to ${Math.floor(limit / perSlot)} or less.`,
-      );
-    }
-    const [slots, heads] = [this.#slots[index], this.#tables[index]];
-    if (!slots || !heads) throw new Error(`the cache has no layer ${index}`);
-    const planes = [...this.#planes].map(([plane, rowBytes]): [Plane, GPUBuffer] => [
-      plane,
-      this.#gpu.buffers.allocate({ purpose: "cache", bytes: numKvHeads * capacity * rowBytes }),
-    ]);
-    // Every layer has keys and values, see planesOf.
-    const layer = { ...Object.fromEntries(planes), heads } as LayerCache;
-    const old = this.#layers[index];
-    const { firstRows } = slots;
-    slots.grow(capacity);
-    if (old !== undefined) {
-      this.#copyHeads({ layer: old, firstRows }, layer, slots);
-      // Freed once the copy has run; so the old and the new cache exist together one layer at a time.
-      this.#release(old);
-    }
-    this.#layers[index] = layer;
-  }
-
-  /** Copy what the heads hold to where `slots` has them now. */
-  #copyHeads(
-    source: { readonly layer: LayerCache; readonly firstRows: readonly number[] },
-    target: LayerCache,
-    slots: LayerSlots,
-  ): void {
-    const { device } = this.#gpu;
-    const encoder = device.createCommandEncoder();
-    for (const [plane, rowBytes] of this.#planes) {
-      const [from, to] = [source.layer[plane], target[plane]];
-      if (!from || !to) throw new Error(`a layer of the cache has no ${plane}`);
-      for (const [head, length] of slots.lengths.entries()) {
-        const [first, target] = [source.firstRows[head] ?? 0, slots.firstRows[head] ?? 0];
-        if (length > 0)
-          encoder.copyBufferToBuffer(
-            from,
-            first * rowBytes,
-            to,
-            target * rowBytes,
-            length * rowBytes,
-          );
-      }
-    }
-    device.queue.submit([encoder.finish()]);
-  }
-
-  #release(layer: LayerCache): void {
-    for (const plane of this.#planes.keys()) {
-      const buffer = layer[plane];
-      if (buffer !== undefined) this.#gpu.buffers.release(buffer);
-    }
+    for (const layer of this.#layers) layer.writeTable(this.#length);
   }
 }
 

@@ -78,7 +78,11 @@ export class Decoder {
 
   /** Make room in the cache for `slots` of each layer; command lists built before must not be used any more when it grew. */
   async reserve(slots: readonly number[]): Promise<void> {
-    if (!this.#cache.reserve(slots)) return;
+    if (this.#cache.reserve(slots)) await this.#replaced();
+  }
+
+  /** The cache has other buffers now. */
+  async #replaced(): Promise<void> {
     this.#decodeLists.clear();
     this.#releasePartial();
     this.#partial = this.#allocatePartial();
@@ -99,36 +103,17 @@ export class Decoder {
     });
   }
 
-  /** Bring the layers of a bounded cache that hold more than their budgets down to them. */
+  /** Bring a bounded cache down to its budget; command lists built before must not be used any more. */
   async evict(): Promise<void> {
-    const { eviction } = this;
-    const cache = this.#cache;
-    const due = cache.layers.map((_, layer) => eviction?.isDue(cache, layer) ?? false);
-    if (eviction === undefined || !due.includes(true)) return;
-    await this.recall?.beginSpill(cache, due);
-    cache.willEvict();
-    eviction.write(cache);
-    const lengths = due.map((isDue, layer) => {
-      if (!isDue) return undefined;
-      const commands = new CommandList();
-      const left = eviction.encode(commands, cache, layer, (kept, parameters) =>
-        this.recall?.encodeSpill(commands, {
-          layer,
-          cache: this.#layerCache(layer),
-          kept,
-          parameters,
-        }),
-      );
-      this.#submit(commands);
-      return left;
-    });
-    this.recall?.endSpill();
-    cache.evicted(lengths);
-    this.#rotateKept(due);
+    if (this.eviction === undefined) return;
+    const { moved, relaid } = await this.eviction.evict(this.#cache, this.recall);
+    if (relaid) await this.#replaced();
+    this.#rotateKept(moved);
   }
 
   /** Turn the keys that an eviction moved by their new positions. */
   #rotateKept(moved: readonly boolean[]): void {
+    if (!moved.includes(true)) return;
     const { length } = this.#cache;
     writeStep(this.#gpu, this.#keptStep, { numTokens: length, firstPosition: 0, firstSlot: 0 });
     for (const [index, cache] of this.#cache.layers.entries()) {
@@ -321,7 +306,8 @@ export class Decoder {
       this.sparsePrefill.encode(commands, layer, buffers, { tokens, cacheLength });
     else attention.encodePrefill(commands, buffers, tokens);
     basis?.leave(commands, { output: attended, step }, tokens);
-    if (sample !== undefined) this.eviction?.encodeRecord(commands, { qkv, cache, step }, longest);
+    if (sample !== undefined && this.eviction?.ranks(layer))
+      this.eviction.encodeRecord(commands, { qkv, cache, step }, longest);
   }
 
   #layerCache(layer: number): LayerCache {

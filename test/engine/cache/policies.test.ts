@@ -2,6 +2,7 @@
 // through one layer's cache in chunks, and the tokens each head keeps are compared behind every eviction.
 
 import assert from "node:assert/strict";
+import type { CacheAllocationId } from "../../../src/engine/cache/allocations/index.ts";
 import { planCache } from "../../../src/engine/cache/cachePlan.ts";
 import { createEviction } from "../../../src/engine/cache/eviction.ts";
 import { KvCache } from "../../../src/engine/cache/kvCache.ts";
@@ -13,6 +14,7 @@ import type { Gpu } from "../../../src/engine/gpu/device.ts";
 import { createAttention } from "../../../src/engine/model/operations/attention.ts";
 import { qkvSize } from "../../../src/engine/model/operations/rope.ts";
 import { createStepBuffer, writeStep } from "../../../src/engine/model/step.ts";
+import { keptByAllocation } from "../../reference/cacheAllocations.ts";
 import { keptSlots, ReferenceHead, type Stream } from "../../reference/cachePolicies.ts";
 import { at } from "../../reference/operations.ts";
 import { assertClose } from "../../support/close.ts";
@@ -23,6 +25,7 @@ interface Case {
   readonly groupSize: number;
   readonly kind: "random" | "sharp" | "equal keys" | "zeros";
   readonly stride?: number;
+  readonly allocation?: CacheAllocationId;
 }
 
 const NUM_KV_HEADS = 2;
@@ -37,6 +40,11 @@ const evicting = Object.entries(cachePolicies).filter(([, policy]) => policy.evi
   CachePolicyId,
   CachePolicy,
 ][];
+/** Where heads have scores of their own. */
+const competing: readonly Case[] = [
+  { groupSize: 4, kind: "random", allocation: "head-adaptive" },
+  { groupSize: 1, kind: "zeros", allocation: "head-adaptive" },
+];
 /** Scores closer than this may be ranked either way. */
 const TIE = 1e-5;
 
@@ -50,6 +58,7 @@ describe("cache policies", () => {
       { groupSize: 1, kind: "equal keys" },
       { groupSize: 1, kind: "zeros" },
       { groupSize: 4, kind: "random", stride: 4 },
+      ...(policy.scoreKernels && !policy.scoresHeadsAlike ? competing : []),
     ]);
     it(`${id} says in one sentence what it keeps`, () => {
       assert.match(policy.description, /^keeps .*[^.]$/);
@@ -77,8 +86,9 @@ function suite(gpu: () => Gpu, id: CachePolicyId, cases: readonly Case[]): void 
       compareStream(gpu(), id, test));
 }
 
-function describeCase({ kind, groupSize, stride }: Case): string {
-  return `${kind}, group of ${groupSize}${stride ? `, every ${stride}th query` : ""}`;
+function describeCase({ kind, groupSize, stride, allocation }: Case): string {
+  const sample = stride ? `, every ${stride}th query` : "";
+  return `${kind}, group of ${groupSize}${sample}${allocation ? `, ${allocation}` : ""}`;
 }
 
 async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<void> {
@@ -99,6 +109,7 @@ async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<v
     cachePolicy: id,
     cacheQueryStride: stride,
     positionScheme: "original",
+    ...(test.allocation && { cacheAllocation: test.allocation }),
   };
   const plan = planCache(settings, { layers: [{}] }, INTERVAL);
   assert.ok(plan);
@@ -117,8 +128,6 @@ async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<v
   const eviction = await createEviction(gpu, plan, { shape, chunkLength: INTERVAL });
   cache.reserve(cache.slotsFor(TOKENS, 0));
   eviction.reserve(cache);
-  const [layer] = cache.layers;
-  assert.ok(layer);
   const heads = Array.from({ length: NUM_KV_HEADS }, (_, h) => new ReferenceHead(stream, shape, h));
   let held: number[][] = heads.map(() => []);
 
@@ -130,6 +139,9 @@ async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<v
       if (tokens <= 0) break;
       const left = end - first - tokens;
       const { length } = cache;
+      const [layer] = cache.layers;
+      const longest = cache.slots[0]?.longest ?? 0;
+      assert.ok(layer);
       const step = createStepBuffer(gpu);
       writeStep(gpu, step, { numTokens: tokens, firstPosition: first, firstSlot: length });
       const qkv = uploadFloats(
@@ -146,7 +158,7 @@ async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<v
       const sample = eviction.sample(tokens, { since: first - begin, left, length });
       if (sample !== undefined) {
         eviction.writeSample(sample);
-        eviction.encodeRecord(commands, buffers, length + tokens);
+        eviction.encodeRecord(commands, buffers, longest + tokens);
       }
       run(gpu, commands);
       cache.append(Array.from({ length: tokens }, (_, i) => first + i));
@@ -154,18 +166,20 @@ async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<v
     }
     held = held.map((slots) => [...slots, ...range(begin, end)]);
     for (const [h, head] of heads.entries()) head.record(begin, end, at2(held, h), stride);
-    if (eviction.isDue(cache, 0)) {
-      eviction.write(cache);
-      const commands = new CommandList();
-      const left = eviction.encode(commands, cache, 0);
-      run(gpu, commands);
-      cache.evicted([left]);
+    const { moved, relaid } = await eviction.evict(cache);
+    if (relaid) {
+      await gpu.kernels.forgetBindings();
+      eviction.reserve(cache);
+    }
+    if (moved.includes(true)) {
       const kept = await readKept(gpu, cache);
       const all = heads.map((head, h) => head.scores(id, at2(held, h), begin, end));
       const scores = id === "tova" ? all.map(() => meanOf(all)) : all;
+      const expected = at2(keptByAllocation([scores], plan.layers, plan.allocation), 0);
+      const numKept = kept.reduce((sum, tokens) => sum + tokens.length, 0);
+      assert.equal(numKept, NUM_KV_HEADS * plan.budget);
       for (const [h, slots] of held.entries()) {
-        assert.equal(kept[h]?.length, plan.budget);
-        const chosen = keptSlots(at2(scores, h), plan).map((i) => at(slots, i));
+        const chosen = at2(expected, h).map((i) => at(slots, i));
         assertSameSet(
           at2(kept, h),
           chosen,

@@ -3,6 +3,7 @@
 
 import type { Grid } from "../../gpu/commandList.ts";
 import type { KernelSource } from "../../gpu/linkKernel.ts";
+import type { CacheAllocationId } from "../allocations/index.ts";
 import type { PositionSchemeId } from "../positionSchemes.ts";
 import type { CacheTypeId } from "../types.ts";
 
@@ -44,6 +45,10 @@ export interface CachePolicy {
   scoreKernels?(shape: ScoreShape): readonly ScoreKernel[];
   /** Recent window unless one is given, of `tokens` that the sinks leave. */
   recentTokens(tokens: number): number;
+  /** Whether all heads of a layer have the same scores. */
+  readonly scoresHeadsAlike?: boolean;
+  /** Allocation of the budget unless one is given; default: uniform. */
+  readonly allocation?: CacheAllocationId;
   /** Position scheme unless one is given. */
   readonly positionScheme: PositionSchemeId;
 }

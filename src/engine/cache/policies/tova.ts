@@ -6,6 +6,7 @@ import { attentionScore } from "./scoreKernels.ts";
 export const tova: CachePolicy = {
   description: "keeps what the last token attends to, the same for all heads of a layer",
   evicts: true,
+  scoresHeadsAlike: true,
   records: { queries: 1, accumulates: false },
   scoreKernels: (shape) => [attentionScore(shape, { meanOverHeads: true })],
   recentTokens: shortWindow,

@@ -41,5 +41,10 @@ export function planSparsity(
       `Cache policy ${cache.policyId} ranks tokens by their attention, which prefill sparsity ${id} leaves out in part: choose prefill sparsity ${DENSE}, or a policy that looks at no attention.`,
     );
   }
+  if (cache !== undefined && cache.allocationId !== "uniform") {
+    throw new UserError(
+      `Prefill sparsity ${id} chooses blocks of heads that hold the same number of tokens, which cache allocation ${cache.allocationId} does not: choose allocation uniform, or prefill sparsity ${DENSE}.`,
+    );
+  }
   return { id, selector, threshold };
 }

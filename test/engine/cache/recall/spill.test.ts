@@ -96,15 +96,11 @@ async function compare(gpu: Gpu, { policy, headDim, type, spread }: Case): Promi
     const keys: Uint8Array = new Uint8Array(await gpu.read(layer.keys));
     const values: Uint8Array = new Uint8Array(await gpu.read(layer.values));
 
-    await spill.begin(cache, [true]);
-    eviction.write(cache);
-    const evict = new CommandList();
-    const left = eviction.encode(evict, cache, 0, (kept, parameters) =>
-      spill.encode(evict, { layer: 0, cache: layer, kept, parameters }),
-    );
-    run(gpu, evict);
-    spill.end();
-    cache.evicted([left]);
+    await eviction.evict(cache, {
+      beginSpill: (_, due) => spill.begin(cache, due),
+      encodeSpill: (commands, evicted) => spill.encode(commands, evicted),
+      endSpill: () => spill.end(),
+    });
     await spill.settled();
 
     const kept: Uint32Array = new Uint32Array(await gpu.read(layer.positions));
