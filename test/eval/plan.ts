@@ -12,41 +12,48 @@ export interface Measurement {
 const PILOT = ["--model", "../shared/pilot/pilot-f16.gguf"];
 
 export const measurements: readonly Measurement[] = [
+  { name: "squad", args: ["squad", "--cases", "10", "--only", "passages=gold,distractors"] },
+  { name: "squad-open", args: ["squad", "--cases", "8", "--only", "passages=open-book"] },
+  { name: "refusal", args: ["refusal", "--cases", "10", "--only", "method=reader,search,always"] },
   {
-    name: "squad",
-    args: ["squad", "--cases", "10", "--only", "passages=gold,distractors"],
+    name: "passkey",
+    args: ["passkey", "--cases", "1", "--lengths", "512,1x", "--only", "method=cache,search"],
   },
-  { name: "squad-open", args: ["squad", "--cases", "10", "--only", "passages=open-book"] },
-  { name: "refusal", args: ["refusal", "--cases", "10"] },
-  { name: "passkey", args: ["passkey", "--cases", "2", "--lengths", "512,1x"] },
   {
     name: "needle",
     args: [
       ...["needle", "--cases", "2", "--lengths", "1x,8x", "--depths", "0,50,100"],
-      ...["--only", "method=ask,search"],
+      ...["--only", "kind=single,multi-key", "--only", "method=ask,search"],
     ],
+  },
+  {
+    name: "citation",
+    args: ["citation", "--cases", "5", "--only", "method=ask,search"],
   },
   {
     name: "needle-cache",
     args: [
-      ...["needle", "--cases", "2", "--lengths", "1x,2x"],
-      ...["--only", "kind=shared", "--only", "method=cache,window,truncation,sinks"],
+      ...["needle", "--cases", "1", "--lengths", "2x"],
+      ...["--only", "kind=shared", "--only", "method=cache,truncation,sinks"],
     ],
   },
-  { name: "citation", args: ["citation", "--cases", "5"] },
-  { name: "tracking", args: ["tracking", "--cases", "1", "--lengths", "0.5x"] },
-  { name: "words", args: ["words", "--cases", "1", "--lengths", "0.5x"] },
 ];
 
 /** The same for the sweeps, which `run.ts` runs when it is asked for them by name. */
 export const sweeps: readonly Measurement[] = [
   {
     name: "pilot-scaling",
-    args: ["perplexity", "--cases", "3", "--lengths", "1x,2x,4x", ...PILOT],
+    args: ["perplexity", "--cases", "2", "--lengths", "1x,2x,4x", ...PILOT],
   },
   {
     name: "pilot-policies",
     args: ["policies", "--cases", "2", "--only", "budget=all,none,1/2,1/8,1/32", ...PILOT],
   },
   { name: "pilot-fidelity", args: ["fidelity", "--cases", "3", "--lengths", "1x", ...PILOT] },
+  {
+    name: "pilot-needle",
+    args: ["needle", "--cases", "1", "--lengths", "1x,2x,4x", "--only", "kind=shared", ...PILOT],
+  },
+  { name: "pilot-tracking", args: ["tracking", "--cases", "2", "--lengths", "1x,2x", ...PILOT] },
+  { name: "pilot-words", args: ["words", "--cases", "2", "--lengths", "1x,2x", ...PILOT] },
 ];

@@ -11,6 +11,7 @@ import { type EvalCase, type Outcome, percent, type Suite } from "../suite.ts";
 const BIBLE = "texts/kjv.txt";
 /** Words of a verse that a question holds. */
 const NUM_WORDS = 8;
+const MAX_TRIES = 1000;
 /** A shorter quote may stand anywhere. */
 const MIN_QUOTE = 12;
 
@@ -46,15 +47,16 @@ export const citation: Suite = {
   charts: [],
   async cases(tools) {
     const path = tools.dataFile(BIBLE);
-    const verses = versesOf(await readFile(path, "utf8"));
+    const text = await readFile(path, "utf8");
+    const verses = versesOf(text);
     const wordy = verses.filter(({ text }) => text.split(" ").length > NUM_WORDS + 4);
     if (wordy.length === 0)
       throw new UserError(`${path} holds no verses such as "1:1 In the beginning": see --data.`);
-    const chosen = tools.numbers.map((number) => tools.random("citation", number).choice(wordy));
+    const chosen = tools.numbers.map((number) => chooseVerse(tools, number, { wordy, text }));
     return Object.entries(methods).flatMap(([method, { answer }]) =>
       Object.entries(kinds).flatMap(([kind, ask]) =>
-        chosen.map((verse, number): EvalCase => {
-          const question = ask(verse, someWords(tools, verse, number));
+        chosen.map(({ verse, words }, number): EvalCase => {
+          const question = ask(verse, words);
           const run = async (): Promise<Outcome> => {
             const answered = await answer(tools, path, question);
             const expected = `${verse.reference} (line ${verse.line})`;
@@ -82,13 +84,22 @@ function versesOf(text: string): Verse[] {
   });
 }
 
-function someWords(tools: EvalTools, { text }: Verse, number: number): string {
-  const words = text.split(" ");
-  const start = tools.random("words", number).integer(1, words.length - NUM_WORDS - 1);
-  return words
-    .slice(start, start + NUM_WORDS)
-    .join(" ")
-    .replace(/[,;:.?!]$/, "");
+// A verse and a run of its words that stands nowhere else.
+function chooseVerse(
+  tools: EvalTools,
+  number: number,
+  { wordy, text }: { readonly wordy: readonly Verse[]; readonly text: string },
+): { verse: Verse; words: string } {
+  const random = tools.random("citation", number);
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
+    const verse = random.choice(wordy);
+    const all = verse.text.split(" ");
+    const start = random.integer(1, all.length - NUM_WORDS - 1);
+    const run = all.slice(start, start + NUM_WORDS).join(" ");
+    const words = run.replace(/[,;:.?!]$/, "");
+    if (text.indexOf(words) === text.lastIndexOf(words)) return { verse, words };
+  }
+  throw new UserError("The verses repeat one another too much to ask for one: see --data.");
 }
 
 function scoresOf({ text, line }: Verse, citations: readonly Citation[]): Record<string, number> {
