@@ -92,17 +92,15 @@ const attentions: KernelVariants = (capabilities) =>
 const sparsePrefills: KernelVariants = (capabilities) =>
   headDims.flatMap((headDim) =>
     fittingTypes(headDim).flatMap((type) =>
-      [1, 3, 8].flatMap((groupSize) =>
+      (type === "f16" ? [1, 3, 8] : [3]).flatMap((groupSize) =>
         attentionAdapters(capabilities).flatMap((adapter) => {
           const heads = { numHeads: 2 * groupSize, numKvHeads: 2, headDim };
           const shape = { ...heads, scale: 1, window: 0, keyType: type, valueType: type };
           return [
             prefillSource(adapter, shape, "listed"),
             ...Object.values(prefillSelectors).flatMap((selector) =>
-              [0.5, 1].flatMap((threshold) =>
-                selectorKernels(adapter, { selector, threshold }, shape).map(
-                  ({ source }) => source,
-                ),
+              selectorKernels(adapter, { selector, threshold: 0.5 }, shape).map(
+                ({ source }) => source,
               ),
             ),
           ];

@@ -1,13 +1,19 @@
 // The selectors of sparse prefill. To add one: a file here and a line below, and a kernel if it needs a new score.
 
 import { UserError } from "../../errors.ts";
+import { antidiagonal } from "./antidiagonal.ts";
 import { blockSparse } from "./blockSparse.ts";
 import { lambda } from "./lambda.ts";
+import { lsh } from "./lsh.ts";
 import type { PrefillSelector } from "./selector.ts";
+import { verticalSlash } from "./verticalSlash.ts";
 
 export const prefillSelectors = {
   lambda,
   "block-sparse": blockSparse,
+  "vertical-slash": verticalSlash,
+  antidiagonal,
+  lsh,
 } as const satisfies Record<string, PrefillSelector>;
 
 export type PrefillSelectorId = keyof typeof prefillSelectors;

@@ -26,18 +26,25 @@ export interface PassBlocks {
 }
 
 /**
- * `scores` [numKvHeads, query blocks, key blocks] is what selection reads, `lists` and `attended` what it writes; `means`,
- * `rows`, `sums`, `hashes` are a selector's own, of the words it asks for.
+ * What kernels work on: queries and the cache of a layer, `scores` that selection reads, `lists` and `attended` that it
+ * writes, and what selectors keep in between, of the words they ask for.
  */
 export type SelectorBuffer =
   | "qkv"
   | "keys"
+  | "step"
+  | "heads"
   | "scores"
   | "lists"
   | "attended"
-  | "means"
-  | "step"
-  | "heads";
+  | "queryMeans"
+  | "keyMeans"
+  | "rows"
+  | "lse"
+  | "shifts"
+  | "queryHashes"
+  | "keyHashes"
+  | "rotations";
 
 /** One dispatch; `buffers` in the order of the kernel's bindings. */
 export interface SelectorKernel {
@@ -53,8 +60,12 @@ export interface PrefillSelector {
   readonly of: "blocks" | "mass";
   /** Threshold unless one is given; 1 is dense. */
   readonly threshold: number;
-  /** Kernels that write the scores, in order. */
+  /** Kernels that write `scores` [numKvHeads, query blocks, key blocks], in order. */
   kernels(capabilities: Capabilities, shape: SelectorShape): readonly SelectorKernel[];
+  /** The choice by the scores, unless it is that of the highest ones. */
+  selection?(shape: SelectorShape, threshold: number): SelectorKernel;
   /** 32-bit words of the selector's own buffers for a pass of so many blocks. */
   words?(shape: SelectorShape, blocks: PassBlocks): Partial<Record<SelectorBuffer, number>>;
+  /** Buffers whose contents never change. */
+  constants?(shape: SelectorShape): Partial<Record<SelectorBuffer, Float32Array>>;
 }

@@ -1,12 +1,10 @@
 // Kernels that several selectors share, and the one that chooses.
 
-import { cacheTypes } from "../../cache/types.ts";
-import type { Capabilities } from "../../gpu/capabilities.ts";
 import { float } from "../../gpu/linkKernel.ts";
-import { boundPart, reducePart } from "../operations/parts.ts";
 import { qkvSize } from "../operations/rope.ts";
 import {
   BLOCK,
+  type PassBlocks,
   type PrefillSelector,
   type SelectorKernel,
   type SelectorShape,
@@ -27,30 +25,34 @@ export function headConstants(shape: SelectorShape): Readonly<Record<string, num
   };
 }
 
-/** The mean of each block's keys [numKvHeads, key blocks, headDim]. */
-export function keyMeans({ numKvHeads, headDim, keyType }: SelectorShape): SelectorKernel {
+/** A pass's query blocks times the KV heads, each with a set of rows. */
+export interface RowSets {
+  /** Rows of a set. */
+  readonly rows: number;
+  readonly sets: (blocks: PassBlocks) => number;
+}
+
+/** The log-sum-exp of each row over all blocks, from `rows` into `lse`. */
+export function rowLse({ rows, sets }: RowSets): SelectorKernel {
   return {
-    source: {
-      file: "block_key_means.wgsl",
-      parts: { key_cache: cacheTypes[keyType].part },
-      constants: { WORKGROUP_SIZE, BLOCK, NUM_KV_HEADS: numKvHeads, HEAD_DIM: headDim },
-    },
-    buffers: ["keys", "means", "step", "heads"],
-    grid: ({ key }) => [Math.ceil((key * headDim) / 4 / WORKGROUP_SIZE), numKvHeads],
+    source: { file: "block_rows_lse.wgsl", constants: { WORKGROUP_SIZE, BLOCK, ROWS: rows } },
+    buffers: ["rows", "lse", "step"],
+    grid: (blocks) => [Math.ceil(rows / WORKGROUP_SIZE), sets(blocks)],
   };
 }
 
-/** Scores from the softmax of mean queries over mean keys. */
-export function meanScores(capabilities: Capabilities, shape: SelectorShape): SelectorKernel {
+/** Scores from the softmax of rows over blocks. */
+export function rowScores({ rows, sets }: RowSets): SelectorKernel {
   return {
-    source: {
-      file: "score_block_means.wgsl",
-      parts: { ...reducePart(capabilities), ...boundPart(capabilities) },
-      constants: headConstants(shape),
-    },
-    buffers: ["qkv", "means", "scores", "step"],
-    grid: ({ query }) => [query, shape.numKvHeads],
+    source: { file: "score_block_rows.wgsl", constants: { WORKGROUP_SIZE, BLOCK, ROWS: rows } },
+    buffers: ["rows", "lse", "scores", "step"],
+    grid: (blocks) => [Math.ceil(blocks.key / WORKGROUP_SIZE), sets(blocks)],
   };
+}
+
+/** Words of `rows` and `lse`. */
+export function rowWords({ rows, sets }: RowSets, blocks: PassBlocks) {
+  return { rows: rows * sets(blocks) * blocks.key, lse: rows * sets(blocks) };
 }
 
 /** Scores from the place of a block, the latest highest. */
@@ -62,11 +64,11 @@ export function recencyScores({ numKvHeads }: SelectorShape): SelectorKernel {
   };
 }
 
-/** The choice of blocks by their scores. */
-export function selection(
+/** The choice of the blocks with the highest scores. */
+export function selectHighest(
   { of }: PrefillSelector,
-  threshold: number,
   { numKvHeads }: SelectorShape,
+  threshold: number,
 ): SelectorKernel {
   return {
     source: {

@@ -12,7 +12,7 @@ import {
   prefillSource,
 } from "../operations/attention.ts";
 import { BLOCK, type PassBlocks, type SelectorBuffer, type SelectorKernel } from "./selector.ts";
-import { selection } from "./selectorKernels.ts";
+import { selectHighest } from "./selectorKernels.ts";
 import type { SparsityPlan } from "./sparsityPlan.ts";
 
 /** Tokens of a pass, and the slots filled with it. */
@@ -38,6 +38,7 @@ export class SparsePrefill {
   readonly #attention: Kernel;
   /** Blocks attended so far [layers, KV heads]. */
   readonly #attended: GPUBuffer;
+  readonly #constants: ReadonlyMap<SelectorBuffer, GPUBuffer>;
   /** Scratch of one layer at a time. */
   #scratch: ReadonlyMap<SelectorBuffer, GPUBuffer> = new Map();
   #visible = 0;
@@ -57,6 +58,10 @@ export class SparsePrefill {
       purpose: "parameters",
       bytes: parts.numLayers * COUNTER_BYTES,
     });
+    const constants = named(plan.selector.constants?.(parts.shape) ?? {});
+    this.#constants = new Map(
+      constants.map(([name, values]) => [name, gpu.buffers.upload("parameters", values)]),
+    );
   }
 
   /**
@@ -82,9 +87,8 @@ export class SparsePrefill {
         `Prefill sparsity ${this.plan.id} over ${capacity} tokens does not fit in one binding of this adapter: lower the chunk length from ${this.#chunkLength}, or the context length.`,
       );
     }
-    const entries = Object.entries(words).map(([name, count]): [SelectorBuffer, GPUBuffer] => [
-      // Keys of `words` are names of buffers.
-      name as SelectorBuffer,
+    const entries = named(words).map(([name, count]): [SelectorBuffer, GPUBuffer] => [
+      name,
       buffers.allocate({ purpose: "activations", bytes: 4 * count }),
     ]);
     this.#scratch = new Map(entries);
@@ -106,7 +110,7 @@ export class SparsePrefill {
       ...{ qkv, keys: cache.keys, heads: cache.heads, step, attended },
     };
     const buffer = (name: SelectorBuffer): Binding => {
-      const found = given[name] ?? this.#scratch.get(name);
+      const found = given[name] ?? this.#scratch.get(name) ?? this.#constants.get(name);
       if (found === undefined) throw new Error(`the selector has no buffer ${name}`);
       return found;
     };
@@ -151,13 +155,19 @@ export class SparsePrefill {
 
   dispose(): void {
     this.#release();
-    this.#gpu.buffers.release(this.#attended);
+    const own = [this.#attended, ...this.#constants.values()];
+    for (const buffer of own) this.#gpu.buffers.release(buffer);
   }
 
   #release(): void {
     for (const buffer of this.#scratch.values()) this.#gpu.buffers.release(buffer);
     this.#scratch = new Map();
   }
+}
+
+/** The entries of a record whose keys are names of buffers. */
+function named<T>(record: Partial<Record<SelectorBuffer, T>>): [SelectorBuffer, T][] {
+  return Object.entries(record) as [SelectorBuffer, T][];
 }
 
 interface SparseParts {
@@ -186,5 +196,7 @@ export function selectorKernels(
   { selector, threshold }: Pick<SparsityPlan, "selector" | "threshold">,
   shape: AttentionShape,
 ): SelectorKernel[] {
-  return [...selector.kernels(capabilities, shape), selection(selector, threshold, shape)];
+  const selection = selector.selection?.(shape, threshold);
+  const choice = selection ?? selectHighest(selector, shape, threshold);
+  return [...selector.kernels(capabilities, shape), choice];
 }

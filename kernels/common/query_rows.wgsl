@@ -1,0 +1,39 @@
+// The last queries of a pass, up to BLOCK of them, as rows: the heads of a group follow each other. Rows in front of the pass
+// see nothing.
+
+// The slot behind a row's query: it sees those in front of it. 0 where the pass has no such query.
+fn end_of_row(row: u32) -> u32 {
+  let back = BLOCK - 1u - row / (ROWS / BLOCK);
+  return select(0u, step.cache_length - back, back < step.num_tokens);
+}
+
+// Online sums of a row's weights in a block: their maximum, their sum, and the parts that shift (see block_rows_queries.wgsl).
+struct Entry { largest: f32, sum: f32, farther: f32, nearer: f32 }
+
+fn empty_entry() -> Entry {
+  return Entry(NOTHING, 0.0, 0.0, 0.0);
+}
+
+fn add_scores(entry: Entry, scores: vec4<f32>, slots: vec4<u32>, query_end: u32) -> Entry {
+  let masked = select(vec4(-3e38), scores, slots < vec4(query_end));
+  let highest = max(max(masked.x, masked.y), max(masked.z, masked.w));
+  let largest = max(entry.largest, highest);
+  let correction = exp2(entry.largest - largest);
+  let weights = exp2(masked - largest);
+  // How far the query lies behind the key within their blocks.
+  let offsets = f32((query_end - 1u) % BLOCK) - vec4<f32>(slots % BLOCK);
+  return Entry(
+    largest,
+    entry.sum * correction + dot(weights, vec4(1.0)),
+    entry.farther * correction + dot(weights, max(offsets, vec4(0.0))),
+    entry.nearer * correction + dot(weights, max(-offsets, vec4(0.0))),
+  );
+}
+
+fn lse_of(entry: Entry) -> f32 {
+  return select(entry.largest + log2(entry.sum), NOTHING, entry.sum == 0.0);
+}
+
+fn shifts_of(entry: Entry) -> vec2<f32> {
+  return vec2(entry.farther, entry.nearer) / (f32(BLOCK) * max(entry.sum, 1e-30));
+}
