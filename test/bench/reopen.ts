@@ -1,7 +1,7 @@
 // A saved cache reopened by another process: how long until it can be asked, at which speed beside a plain copy of the same
 // file, how long the event loop waits meanwhile, and whether the first token is the one of the process that read the text.
 // Run: node --import=tsx test/bench/reopen.ts fill|reopen --model FILE.gguf --text FILE --folder DIR [--tokens N] [--type-k ID]
-//      [--type-v ID]; `fill` goes on where it was stopped, `reopen` prints JSON.
+//      [--type-v ID] [--sparsity ID --threshold F, of the reading]; `fill` goes on where it was stopped, `reopen` prints JSON.
 
 import { copyFile, mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { cpus, loadavg } from "node:os";
@@ -22,6 +22,8 @@ const { values, positionals } = parseArgs({
     tokens: { type: "string", default: "100000" },
     "type-k": { type: "string" },
     "type-v": { type: "string" },
+    sparsity: { type: "string" },
+    threshold: { type: "string" },
     repeat: { type: "string", default: "3" },
   },
 });
@@ -36,6 +38,8 @@ const model = await loadModel(gpu, values.model, {
   contextLength: wanted + 1024,
   ...(values["type-k"] && { cacheTypeK: values["type-k"] }),
   ...(values["type-v"] && { cacheTypeV: values["type-v"] }),
+  ...(values.sparsity && { prefillSparsity: values.sparsity }),
+  ...(values.threshold && { prefillThreshold: Number(values.threshold) }),
 });
 const { keeper } = model;
 if (!keeper) throw new Error("the model has no cache to keep");
