@@ -8,6 +8,7 @@ import { StoppedError, UserError } from "../../src/engine/errors.ts";
 import { openModelOnGpu } from "../../src/engine/openModel.ts";
 import type { Observer } from "../../src/protocol.ts";
 import { useGpu } from "../support/gpu.ts";
+import { withSmallDisk } from "../support/smallDisk.ts";
 import { useTemporaryFolder } from "../support/temporaryFolder.ts";
 
 const QUESTION = "What is the password of the harbour gate?";
@@ -231,6 +232,28 @@ describe("reading into a saved cache", function () {
     );
     assert.equal(answer.answer, "cormorant");
     assert.ok(answer.notes?.some((note) => /cannot be saved/.test(note)));
+  });
+
+  it("answers all the same when the disk is full in the middle of saving, and says so in one line", async function () {
+    await write(FACTS.join("\n\n"));
+    await withSmallDisk(this, { parent: folder(), kilobytes: 64 }, async (disk) => {
+      const params = { paths: [path], cacheDir: join(disk, "caches"), question: QUESTION };
+      const { answer, notes, stats } = await engine.ask(
+        { ...params, noRetrieval: true },
+        {},
+        never,
+      );
+      assert.equal(answer, "cormorant");
+      const [full, ...others] = notes?.filter((note) => /ENOSPC/.test(note)) ?? [];
+      assert.deepEqual(others, []);
+      assert.match(full ?? "", /^The cache cannot be saved in [^\n]+--cache-dir\.$/);
+      assert.equal(stats?.cache.bytesByPlace?.disk, 0);
+      const left = await readdir(join(disk, "caches"));
+      assert.deepEqual(
+        left.filter((name) => /kv|part/.test(name)),
+        [],
+      );
+    });
   });
 
   it("reports no tokens in the cache for an answer from passages", async () => {

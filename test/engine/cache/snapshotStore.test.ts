@@ -1,16 +1,16 @@
 // The folder of saved caches: found by what they hold, a miss on any doubt, safe under full disks and several processes.
 
 import assert from "node:assert/strict";
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fileVersion, modelDigest } from "../../../src/engine/cache/modelDigest.ts";
 import { DamagedError } from "../../../src/engine/cache/sectionFile.ts";
 import { defaultCacheFolder, SnapshotStore } from "../../../src/engine/cache/snapshotStore.ts";
 import { StoppedError, UserError } from "../../../src/engine/errors.ts";
-import { skip } from "../../support/skip.ts";
+import { withSmallDisk } from "../../support/smallDisk.ts";
 import { useTemporaryFolder } from "../../support/temporaryFolder.ts";
 import {
   IDENTITY,
@@ -146,11 +146,7 @@ describe("a saved cache", () => {
   });
 
   it("says in one line that the disk is full, and loses nothing that was saved before", async function () {
-    const disk = await mkdtemp(join(folder(), "disk-"));
-    // Some systems let nobody mount within a container.
-    const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]);
-    if (mounted.status !== 0) skip(this, "a small disk cannot be mounted by this user");
-    try {
+    await withSmallDisk(this, { parent: folder(), kilobytes: 64 }, async (disk) => {
       const { store, path } = await saved(new SnapshotStore(join(disk, "caches")));
       const before = await readFile(path);
       const sections = [{ name: "rows", pieces: [Buffer.alloc(50_000), Buffer.alloc(50_000)] }];
@@ -166,9 +162,7 @@ describe("a saved cache", () => {
       assert.deepEqual(await readFile(path), before);
       assert.equal((await caches(store)).length, 1, "nothing half written is left");
       assert.ok(await readAll(store, key));
-    } finally {
-      execFileSync("umount", [disk]);
-    }
+    });
   });
 
   it("is not left half written by a stop", async () => {
