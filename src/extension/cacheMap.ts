@@ -10,27 +10,19 @@ const WIDTH = 960;
 const OVERVIEW_HEIGHT = 40;
 const MOST_LAYERS_HEIGHT = 160;
 const MOST_DOCUMENTS = 12;
+/** Strengths of colour that are told apart. */
+const STRENGTHS = 20;
 
 /** Sections of the page for a map. */
 export function cacheMapHtml(map: CacheMap, t: Translate): string {
   const { bins, tokens } = map;
   const held = bins.reduce((sum, { kept, numTokens }) => sum + kept * numTokens, 0);
   const said = t(
-    "{0} of {1} tokens are in memory ({2}), policy {3}. Darker is more; a part that is blank was evicted.",
+    "{0} of {1} tokens are in memory ({2}), policy {3}. The stronger the colour, the more of a part is there.",
     count(held),
     count(tokens),
     percent(held / tokens),
     map.policy,
-  );
-  const overview = picture(
-    t("Share of each part of the text that is in memory"),
-    OVERVIEW_HEIGHT,
-    cells(
-      "kept",
-      bins.map(({ kept }) => kept),
-      { top: 0, height: OVERVIEW_HEIGHT },
-      (bin) => titleOf(bins[bin], t),
-    ),
   );
   const documents = byDocument(bins);
   const rows = documents.slice(0, MOST_DOCUMENTS).map(
@@ -51,7 +43,7 @@ export function cacheMapHtml(map: CacheMap, t: Translate): string {
   return [
     block(
       t("Kept tokens of {0}", map.document),
-      `<p class="hint">${escapeHtml(said)}</p>${overview}${axis(map, t)}${table(rows)}`,
+      `<p class="hint">${escapeHtml(said)}</p>${overview(bins, t)}${axis(map, t)}${table(rows)}`,
     ),
     block(
       t("Kept tokens by layer"),
@@ -64,44 +56,54 @@ export function cacheMapHtml(map: CacheMap, t: Translate): string {
     map.attentionByLayer
       ? block(
           t("Attention by layer"),
-          `<p class="hint">${escapeHtml(t("Attention that the kept tokens received while the text was read, the first layer on top. Each layer is drawn against its strongest part."))}</p>${layers(t("Attention that each part received in each layer"), "attention", map.attentionByLayer.map(againstStrongest))}`,
+          `<p class="hint">${escapeHtml(t("Attention that the kept tokens received while the text was read, the first layer on top. Each layer is drawn against its strongest part, weak parts more strongly than in proportion."))}</p>${layers(t("Attention that each part received in each layer"), "attention", map.attentionByLayer.map(againstStrongest))}`,
         )
       : "",
   ].join("");
 }
 
-/** A row of cells for each layer. */
+/** A row of cells for each layer, drawn as one shape for each strength: there may be thousands of them. */
 function layers(label: string, kind: string, values: readonly (readonly number[])[]): string {
   const height = Math.max(3, Math.min(14, Math.floor(MOST_LAYERS_HEIGHT / values.length)));
-  const rows = values.map((row, layer) =>
-    cells(kind, row, { top: layer * height, height: height - 1 }),
+  const shapes = new Map<number, string>();
+  for (const [layer, row] of values.entries())
+    for (const { strength, first, end } of runs(row)) {
+      const [x, width] = [(first / row.length) * WIDTH, ((end - first) / row.length) * WIDTH];
+      const cell = `M${fixed(x)} ${layer * height}h${fixed(width)}v${height - 1}h${fixed(-width)}z`;
+      shapes.set(strength, (shapes.get(strength) ?? "") + cell);
+    }
+  const paths = [...shapes].map(
+    ([strength, path]) =>
+      `<path class="${kind}" fill-opacity="${fixed(strength / STRENGTHS)}" d="${path}"/>`,
   );
-  return picture(label, values.length * height, rows.join(""));
+  return picture(label, values.length * height, paths.join(""));
+}
+
+/** Neighbours of equal strength, from 1 to STRENGTHS; what is not there is left out. */
+function runs(row: readonly number[]): { strength: number; first: number; end: number }[] {
+  const found: { strength: number; first: number; end: number }[] = [];
+  for (const [cell, value] of row.entries()) {
+    const strength = Math.ceil(value * STRENGTHS);
+    const last = found.at(-1);
+    if (last?.strength === strength && last.end === cell) last.end++;
+    else if (strength > 0) found.push({ strength, first: cell, end: cell + 1 });
+  }
+  return found;
+}
+
+/** A cell for each bin, with its place in words. */
+function overview(bins: readonly CacheMapBin[], t: Translate): string {
+  const width = WIDTH / bins.length;
+  const cells = bins.map((bin, i) => {
+    const place = `x="${fixed(i * width)}" width="${fixed(width)}" height="${OVERVIEW_HEIGHT}"`;
+    return `<rect class="kept" ${place} fill-opacity="${fixed(bin.kept)}"><title>${escapeHtml(titleOf(bin, t))}</title></rect>`;
+  });
+  const label = t("Share of each part of the text that is in memory");
+  return picture(label, OVERVIEW_HEIGHT, cells.join(""));
 }
 
 function picture(label: string, height: number, content: string): string {
-  return `<svg class="map" role="img" aria-label="${escapeHtml(label)}" viewBox="0 0 ${WIDTH} ${height}" preserveAspectRatio="none" height="${height}"><rect class="track" width="${WIDTH}" height="${height}"/>${content}</svg>`;
-}
-
-/** Equal neighbours are drawn as one. */
-function cells(
-  kind: string,
-  values: readonly number[],
-  { top, height }: { top: number; height: number },
-  title?: (bin: number) => string,
-): string {
-  const width = WIDTH / values.length;
-  const drawn: string[] = [];
-  for (let bin = 0; bin < values.length; ) {
-    const value = values[bin] ?? 0;
-    let end = bin + 1;
-    while (title === undefined && end < values.length && values[end] === value) end++;
-    const shape = `class="${kind}" x="${fixed(bin * width)}" y="${top}" width="${fixed((end - bin) * width)}" height="${height}" fill-opacity="${fixed(value)}"`;
-    if (title) drawn.push(`<rect ${shape}><title>${escapeHtml(title(bin))}</title></rect>`);
-    else if (value > 0) drawn.push(`<rect ${shape}/>`);
-    bin = end;
-  }
-  return drawn.join("");
+  return `<svg class="map" role="img" aria-label="${escapeHtml(label)}" viewBox="0 0 ${WIDTH} ${height}" preserveAspectRatio="none" shape-rendering="crispEdges" height="${height}"><rect class="track" width="${WIDTH}" height="${height}"/>${content}</svg>`;
 }
 
 function axis({ bins, tokens }: CacheMap, t: Translate): string {
@@ -116,9 +118,7 @@ function axis({ bins, tokens }: CacheMap, t: Translate): string {
   return `<div class="axis"><span>${escapeHtml(from)}</span><span>${escapeHtml(to)}</span></div>`;
 }
 
-function titleOf(bin: CacheMapBin | undefined, t: Translate): string {
-  if (!bin) return "";
-  const { place, kept } = bin;
+function titleOf({ place, kept }: CacheMapBin, t: Translate): string {
   if (!place) return t("the prompt's own words: {0} kept", percent(kept));
   const lines =
     place.startLine === place.endLine
@@ -150,10 +150,10 @@ function byDocument(bins: readonly CacheMapBin[]): DocumentShare[] {
   return [...documents.values()];
 }
 
-/** Square roots, so that what is weak beside the sinks still shows. */
+/** Cube roots, so that what is weak beside the sinks still shows. */
 function againstStrongest(layer: readonly number[]): number[] {
   const most = Math.max(...layer);
-  return layer.map((value) => (most > 0 ? Math.sqrt(value / most) : 0));
+  return layer.map((value) => (most > 0 ? Math.cbrt(value / most) : 0));
 }
 
 function fixed(value: number): string {

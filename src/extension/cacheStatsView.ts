@@ -1,7 +1,15 @@
 // The panel *Cache Stats*: a page without scripts, refreshed while it is visible and the engine works. Its links run the
 // commands that fill it.
 
-import { l10n, ProgressLocation, Uri, ViewColumn, type WebviewPanel, window } from "vscode";
+import {
+  l10n,
+  ProgressLocation,
+  Uri,
+  ViewColumn,
+  type WebviewPanel,
+  window,
+  workspace,
+} from "vscode";
 import type { EngineStatus, Fidelity, IngestParams, Observer } from "../protocol.ts";
 import { cacheStatsHtml, PAGE_COMMANDS } from "./cacheStats.ts";
 import type { Subject } from "./conversation.ts";
@@ -108,7 +116,12 @@ export class CacheStatsView {
     if (!this.#panel) return;
     const { webview } = this.#panel;
     const css = webview.asWebviewUri(Uri.joinPath(this.#extensionUri, "media", "cacheStats.css"));
-    const page = { snapshot, map: map ?? undefined, saved, fidelity: this.#fidelity };
+    const page = {
+      snapshot,
+      map: map ? named(map) : undefined,
+      saved: { ...saved, caches: saved.caches.map(named) },
+      fidelity: this.#fidelity && named(this.#fidelity),
+    };
     webview.html = `<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -120,6 +133,12 @@ export class CacheStatsView {
 <body><main>${cacheStatsHtml(page, l10n.t)}</main></body>
 </html>`;
   }
+}
+
+/** With the document's paths as the workspace names them. */
+function named<T extends { readonly document: string }>(of: T): T {
+  const paths = of.document.split(", ");
+  return { ...of, document: paths.map((path) => workspace.asRelativePath(path)).join(", ") };
 }
 
 function paramsOf({ paths, unsaved }: Subject): IngestParams {

@@ -52,23 +52,21 @@ describe("cache stats page", () => {
     const pictures = html.split("<svg").slice(1);
     assert.equal(pictures.length, 3);
     for (const picture of pictures) assert.match(picture, /role="img" aria-label="\w/);
-    const kept = [
-      ...(pictures[1] ?? "").matchAll(/class="kept" x="(\d+)" y="(\d+)" width="(\d+)"/g),
-    ];
-    // The first layer's two whole parts are one shape; what was evicted is none.
-    assert.deepEqual(
-      kept.map(([, ...numbers]) => numbers.map(Number)),
-      [
-        [0, 0, 480],
-        [0, 14, 240],
-        [720, 14, 240],
-      ],
-    );
-    const attention = [...(pictures[2] ?? "").matchAll(/fill-opacity="([\d.]+)"/g)];
-    assert.deepEqual(
-      attention.map(([, share]) => Number(share)),
-      [1, 0.333, 1],
-    );
+    const shapes = (picture = "") =>
+      [...picture.matchAll(/fill-opacity="([\d.]+)" d="(.+?)"/g)].map(([, share, path]) => [
+        Number(share),
+        path,
+      ]);
+    // A layer's equal neighbours are one shape; what was evicted is none.
+    assert.deepEqual(shapes(pictures[1]), [
+      [1, "M0 0h480v13h-480zM0 14h240v13h-240z"],
+      [0.5, "M720 14h240v13h-240z"],
+    ]);
+    assert.deepEqual(shapes(pictures[2]), [
+      [1, "M0 0h240v13h-240zM0 14h240v13h-240z"],
+      // The cube root of a ninth.
+      [0.5, "M240 0h240v13h-240z"],
+    ]);
   });
 
   it("says how far the cache is from the full one, and how much is saved", () => {
