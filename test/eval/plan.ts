@@ -41,19 +41,12 @@ export const measurements: readonly Measurement[] = [
 
 /** The same for the sweeps, which `run.ts` runs when it is asked for them by name. */
 export const sweeps: readonly Measurement[] = [
-  {
-    name: "pilot-scaling",
-    args: ["perplexity", "--cases", "2", "--lengths", "1x,2x,4x", ...PILOT],
-  },
+  { name: "pilot-scaling", args: ["perplexity", "--cases", "2", "--lengths", "1x,2x", ...PILOT] },
+  { name: "pilot-fidelity", args: ["fidelity", "--cases", "2", "--lengths", "1x", ...PILOT] },
   {
     name: "pilot-policies",
-    args: ["policies", "--cases", "2", "--only", "budget=all,none,1/2,1/8,1/32", ...PILOT],
+    args: ["policies", "--cases", "1", "--only", "budget=all,none,1/4,1/16", ...PILOT],
   },
-  { name: "pilot-fidelity", args: ["fidelity", "--cases", "3", "--lengths", "1x", ...PILOT] },
-  {
-    name: "pilot-needle",
-    args: ["needle", "--cases", "1", "--lengths", "1x,2x,4x", "--only", "kind=shared", ...PILOT],
-  },
-  { name: "pilot-tracking", args: ["tracking", "--cases", "2", "--lengths", "1x,2x", ...PILOT] },
-  { name: "pilot-words", args: ["words", "--cases", "2", "--lengths", "1x,2x", ...PILOT] },
+  { name: "pilot-tracking", args: ["tracking", "--cases", "1", "--lengths", "1x", ...PILOT] },
+  { name: "pilot-words", args: ["words", "--cases", "1", "--lengths", "1x", ...PILOT] },
 ];

@@ -7,11 +7,8 @@ import type { EvalTools } from "./evalTools.ts";
 
 /** Predictions compared: those behind the last tokens of a text. */
 const NUM_ROWS = 64;
-/** Settings that compress the cache or change what is computed; the reference has none of them. */
-const COMPRESSING = [
-  ...["cachePolicy", "cacheBudget", "cacheSinks", "cacheRecent", "cacheQueryStride"],
-  ...["cacheRecall", "cacheTypeK", "cacheTypeV", "positionScheme", "prefillSparsity"],
-] as const;
+/** Settings that compress the cache or change what is computed, whatever they are; where caches lie is none of them. */
+const COMPRESSING = /^(?:cache(?!Dir)|position|prefill)/;
 
 /** ln p of every token behind each of the last tokens [NUM_ROWS][vocabSize]. */
 export type Predictions = readonly Float32Array[];
@@ -39,9 +36,7 @@ export async function predictionsOf(
 
 /** Settings without those that compress: the full cache in 16 bits, as long as a text needs. */
 export function fullSettings(settings: ModelSettings, contextLength: number): ModelSettings {
-  const plain = Object.entries(settings).filter(
-    ([key]) => !COMPRESSING.some((known) => known === key),
-  );
+  const plain = Object.entries(settings).filter(([name]) => !COMPRESSING.test(name));
   return { ...Object.fromEntries(plain), contextLength };
 }
 

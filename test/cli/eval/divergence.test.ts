@@ -18,7 +18,10 @@ describe("the divergence of predictions", () => {
   });
 
   it("is measured against a cache without anything that compresses", () => {
-    const settings = { cachePolicy: "h2o", cacheBudget: 9, cacheTypeV: "q4_0", ropeScaling: "ntk" };
-    assert.deepEqual(fullSettings(settings, 100), { ropeScaling: "ntk", contextLength: 100 });
+    const kept = { cacheDir: "caches", ropeScaling: "ntk" };
+    const settings = { ...kept, cachePolicy: "h2o", cacheBudget: 9, cacheTypeV: "q4_0" };
+    const others = { positionScheme: "in-cache", prefillSparsity: "window", cacheRecall: 64 };
+    const found = fullSettings({ ...settings, ...others }, 100);
+    assert.deepEqual(found, { ...kept, contextLength: 100 });
   });
 });

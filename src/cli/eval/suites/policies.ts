@@ -2,7 +2,6 @@
 // policy could know it) or in front of it as well.
 
 import { cachePolicies } from "../../../engine/cache/policies/index.ts";
-import { settingChoices } from "../../../engine/modelSettings.ts";
 import type { ModelSettings } from "../../../protocol.ts";
 import { answerers, answerFromCache } from "../answerers.ts";
 import { divergenceOf, fullSettings, type Predictions, predictionsOf } from "../divergence.ts";
@@ -31,7 +30,7 @@ const QUESTION_TOKENS = 40;
 
 const evicting = Object.entries(cachePolicies).filter(([, policy]) => policy.evicts);
 /** Whether evicted tokens may come back, as many as the budget has. */
-const recalls = settingChoices.cacheRecall === undefined ? ["no"] : ["no", "yes"];
+const recalls = ["no", "yes"] as const;
 
 export const policies: Suite = {
   summary: "Cache policies by budget: perplexity, and pass keys asked for behind or before a text.",
@@ -88,12 +87,13 @@ export const policies: Suite = {
           ...{ method, cell: { measure, budget, recall, length, number } },
           run,
         });
-        return [
-          made("after", () => findKey(at, "after")),
-          made("before", () => findKey(at, "before")),
-          // Search predicts nothing.
-          ...(method === "search" ? [] : [made("text", () => predict(at))]),
-        ];
+        const after = made("after", () => findKey(at, "after"));
+        // What is recalled is what a question asks for.
+        if (recall === "yes") return [after];
+        const before = made("before", () => findKey(at, "before"));
+        // Search predicts nothing.
+        if (method === "search") return [after, before];
+        return [after, before, made("text", () => predict(at))];
       }),
     );
   },
