@@ -11,23 +11,27 @@ import { cutTo, toPrompt } from "./readTogether.ts";
 import { cutNotes, isInterruption, sumStats } from "./runModel.ts";
 import type { ScoredPassage } from "./searchIndex.ts";
 import { splitSentences } from "./sentences.ts";
+import { spanAnswer } from "./spanAnswer.ts";
 import { type Contest, type Contestant, contestOf } from "./spans/contest.ts";
-import { searchSpans, spanOffsets, spanText } from "./spans/spanSearch.ts";
-import { shareOf } from "./terms.ts";
+import { HAS_DENSE, shareOf } from "./terms.ts";
 import { citeAnswer, quoteAround, type Span } from "./verify.ts";
 
 /** Passages read; in 98 of 100 questions measured the answer stood in one of the first three. */
 const NUM_READ = 3;
 /** Mean ln p of a copied answer's tokens: below it all answers measured were wrong. */
 const MIN_CONFIDENCE = -0.5;
-/** Below it the model does not support a span at all, whatever stands around it. */
-const MIN_SPAN_CONFIDENCE = -5;
 /** Below it four of five copied answers were wrong: the user is told. */
 const SURE_CONFIDENCE = -0.25;
 /** A sentence that shares less than this with the question is not worth quoting instead of an answer. */
 const MIN_QUOTE_SUPPORT = 0.5;
 const ASKS_FOR_SENTENCE =
   /\b(?:quote|sentences?|verbatim|exact words|word for word|lines?|list all|list the)\b/i;
+
+const ASKS_WHETHER =
+  /^\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should)\b(?!.*\bor\b)/i;
+const JUDGE_YOURSELF = "Whether it is so is for you to judge: this is the sentence nearest it.";
+const NEAREST =
+  "The model was not sure of an answer: this is a quote, the sentence nearest the question.";
 
 export interface Candidate {
   readonly passage: TextPassage;
@@ -42,8 +46,10 @@ export interface Candidate {
   readonly confidence?: number;
   /** Log-odds among the spans of all passages read, up to a constant; absent for an answer that was only copied. */
   readonly score?: number;
-  /** The model rather says that the passage does not answer. */
-  readonly isRefused?: boolean;
+  /** Log-odds, less the threshold, that the question is answered there; absent likewise. */
+  readonly answerable?: number;
+  /** The model says that this is no answer. */
+  readonly isRuledOut?: boolean;
   readonly notes: readonly string[];
 }
 
@@ -58,6 +64,9 @@ interface PlannedPassage extends ShownPassage, ScoredPassage {}
 /** Ask the model over the best passages one by one; the best answer that stands in its passage wins. */
 export async function readSeparately(request: ReadingRequest): Promise<Reading> {
   const weights = request.index.termWeights(request.documents, request.question);
+  // No span says yes or no; the sentence that is about it lets the reader judge.
+  if (ASKS_WHETHER.test(request.question))
+    return { reread: [], ...quoteInstead(request, weights, JUDGE_YOURSELF) };
   const plan = await planReading(request, weights);
   const candidates: Candidate[] = [];
   const reread: TextPassage[] = [];
@@ -65,9 +74,10 @@ export async function readSeparately(request: ReadingRequest): Promise<Reading> 
   let interruption: Error | undefined;
   for (const [number, passage] of plan.passages.entries()) {
     try {
-      const contestant = plan.contest?.contestants[number];
-      const asked = plan.contest && contestant && { asked: plan.contest.asked, contestant };
-      const read = await readOne(request, passage, { weights, ...asked });
+      const { contest } = plan;
+      const contestant = contest?.contestants[number];
+      const competing = contest && contestant && { contest, contestant };
+      const read = await readOne(request, passage, { weights, ...competing });
       reread.push(passage.shown);
       if (read.stats) stats.push(read.stats);
       if (read.candidate) candidates.push(read.candidate);
@@ -79,7 +89,7 @@ export async function readSeparately(request: ReadingRequest): Promise<Reading> 
     }
     if (interruption) break;
   }
-  if (interruption && !candidates.some(isSupported)) throw interruption;
+  if (interruption && candidates.every(({ isRuledOut }) => isRuledOut)) throw interruption;
   const total = sumStats(stats);
   const facts = {
     reread: withoutContained(reread),
@@ -103,7 +113,7 @@ export async function readSeparately(request: ReadingRequest): Promise<Reading> 
     };
   }
   const isQuoted = request.mustAnswer || (best && best.score === undefined);
-  return { ...facts, ...(isQuoted ? quoteInstead(request, weights) : NOTHING) };
+  return { ...facts, ...(isQuoted ? quoteInstead(request, weights, NEAREST) : NOTHING) };
 }
 
 const NOTHING = { found: false, answer: "", citations: [], notes: [] };
@@ -117,27 +127,19 @@ export function chooseCandidate(candidates: readonly Candidate[]): Candidate | u
   return competing.sort((a, b) => worth(b) - worth(a))[0];
 }
 
-// A span that the model neither rules out nor holds less likely than that the passage does not say.
-function isSupported({ score, confidence = 0, isRefused }: Candidate): boolean {
-  return score === undefined || (!isRefused && confidence >= MIN_SPAN_CONFIDENCE);
-}
-
-function isWorthGiving(candidate: Candidate): boolean {
-  const { score, confidence = 0 } = candidate;
-  return isSupported(candidate) && (score !== undefined || confidence >= MIN_CONFIDENCE);
+function isWorthGiving({ confidence = 0, answerable, isRuledOut }: Candidate): boolean {
+  if (answerable !== undefined) return answerable >= 0 && !isRuledOut;
+  return confidence >= MIN_CONFIDENCE;
 }
 
 // The model found something but is not sure: the text speaks for itself, if it says enough about the question.
-function quoteInstead(request: ReadingRequest, weights: ReadonlyMap<string, number>) {
+function quoteInstead(request: ReadingRequest, weights: ReadonlyMap<string, number>, note: string) {
   const quotes = quoteSentences(request.passages, weights, request.index);
   const [best] = quotes.citations;
   const share = shareOf(weights, new Set(request.index.termsOf(best?.quote ?? "")));
-  if (!best || share < MIN_QUOTE_SUPPORT) return NOTHING;
+  if (!best || (share < MIN_QUOTE_SUPPORT && !request.mustAnswer)) return NOTHING;
   request.observer?.token?.(quotes.answer);
-  const notes = [
-    "The model was not sure of an answer: this is a quote, the sentence nearest the question.",
-  ];
-  return { found: true, answer: quotes.answer, citations: quotes.citations, notes };
+  return { found: true, answer: quotes.answer, citations: quotes.citations, notes: [note] };
 }
 
 // The best passage whole, and of each of the first ones the sentences around the one that shares most with the question.
@@ -175,6 +177,7 @@ async function planReading(
   const isSearched =
     request.format.answerTokens !== undefined &&
     !ASKS_FOR_SENTENCE.test(question) &&
+    !HAS_DENSE.test(question) &&
     passages[0]?.document.kind !== "code";
   const chosen = isSearched ? passages.slice(0, NUM_READ) : toRead(request, weights);
   const planned: PlannedPassage[] = [];
@@ -204,14 +207,14 @@ interface OneReading {
 
 interface Weighing {
   readonly weights: ReadonlyMap<string, number>;
-  readonly asked?: Contest<PlannedPassage>["asked"];
+  readonly contest?: Contest<PlannedPassage>;
   readonly contestant?: Contestant<PlannedPassage>;
 }
 
 async function readOne(
   request: ReadingRequest,
   passage: PlannedPassage,
-  { weights, asked, contestant }: Weighing,
+  { weights, contest, contestant }: Weighing,
 ): Promise<OneReading> {
   const { passages, index } = request;
   const { shown } = passage;
@@ -231,8 +234,8 @@ async function readOne(
   const soFar = { ...stats, ...(copied && { candidate: copied }) };
   if (run.interruption) return { ...soFar, interruption: run.interruption };
   try {
-    if (asked && contestant) {
-      const found = await bestSpan(request, passage, { asked, contestant });
+    if (contest && contestant) {
+      const found = await spanAnswer(request, contest, contestant);
       if (!found) return { ...stats };
       const { text, span, ...facts } = found;
       const notes = copied?.span.start === span.start ? copied.notes : [];
@@ -245,33 +248,6 @@ async function readOne(
     if (!isInterruption(error) || !copied) throw error;
     return { ...soFar, interruption: error };
   }
-}
-
-async function bestSpan(
-  request: ReadingRequest,
-  { shown, prompt }: PlannedPassage,
-  { asked, contestant }: Required<Omit<Weighing, "weights">>,
-): Promise<
-  ({ text: string; span: Span } & Pick<Candidate, "confidence" | "score" | "isRefused">) | undefined
-> {
-  const { model, format, signal } = request;
-  const { words, competition } = contestant;
-  const { spans, refusal } = await searchSpans({
-    ...{ model, format, prompt, asked, competition },
-    passage: words,
-    maxTokens: answerLimit(request),
-    ...(signal && { signal }),
-  });
-  const [best] = spans;
-  if (!best) return undefined;
-  const { start, end } = spanOffsets(words, best);
-  return {
-    text: spanText(words, best),
-    span: { start: shown.start + start, end: shown.start + end },
-    confidence: best.lnP / (best.numTokens + 1),
-    score: best.score,
-    isRefused: refusal > best.lnP,
-  };
 }
 
 // Mean ln p of the tokens of an answer, its citation included, behind its prompt.

@@ -4,7 +4,8 @@ import { stemmer } from "stemmer";
 
 const WORD = /[\p{L}\p{N}_]+(?:['’][\p{L}]+)?/gu;
 const DENSE_RUN = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]+/gu;
-const HAS_DENSE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
+/** A letter of a script without spaces between its words. */
+export const HAS_DENSE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
 const ASCII_WORD = /[A-Za-z0-9_]+(?:['’][A-Za-z]+)?/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: tells plain ASCII text apart
 const IS_ASCII = /^[\u0000-\u007f]*$/;

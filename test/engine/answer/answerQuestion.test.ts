@@ -122,6 +122,28 @@ describe("answering with a model that copies spans", () => {
     }
   });
 
+  it("lets the nearest sentence tell whether something is so", async () => {
+    const model = reader(saysYear);
+    const answer = await ask("Was the parliament of Atlantis established by Queen Mara?", {
+      model,
+    });
+    assert.equal(answer.found, true);
+    assert.match(answer.answer, /^“The parliament of Atlantis was established in 1999 .*”$/);
+    assert.match(answer.notes?.join() ?? "", /for you to judge/);
+    const either = await ask("Was the parliament of Atlantis established in 1999 or in 1931?", {
+      model,
+    });
+    assert.equal(either.answer, "1999");
+  });
+
+  it("refuses a question that the text only seems to answer, and shows what is near", async () => {
+    const asked = "Which parliament of Atlantis was never established by Queen Mara?";
+    const answer = await ask(asked, { model: reader(() => "", { unsaid: -1 }) });
+    assert.equal(answer.found, false);
+    assert.deepEqual(answer.citations, []);
+    assert.match(answer.notes?.join() ?? "", /^Nearest: /);
+  });
+
   it("prefers a span that stands near the question's words where the model cannot tell", async () => {
     // The model finds no span likelier than another.
     const answer = await ask(QUESTION, { model: reader(() => " ", { unsaid: -0.5 }) });

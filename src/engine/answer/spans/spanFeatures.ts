@@ -27,6 +27,9 @@ export interface AskedQuestion {
   readonly kind: AnswerKind;
   /** Terms of the noun behind "what" or "which". */
   readonly head: readonly string[];
+  /** Terms of the words behind the question word, which follow the answer in a statement; and of its last word, which precedes it. */
+  readonly opening: readonly string[];
+  readonly closing: readonly string[];
 }
 
 /** What a span competes with: the passages that are read for one question. */
@@ -47,7 +50,14 @@ export function askedQuestion(
     /\b(?:what|which)\s+(?!is\b|are\b|was\b|were\b|do|did\b|has\b|had\b|can\b)([\p{L}-]+)/iu.exec(
       question,
     )?.[1];
-  return { kind: expectedAnswer(question), head: noun ? wordsOf(noun).flatMap(termsOf) : [] };
+  const words = wordsOf(question);
+  const asking = words.findIndex((word) => QUESTION_WORD.test(word));
+  return {
+    kind: expectedAnswer(question),
+    head: noun ? wordsOf(noun).flatMap(termsOf) : [],
+    opening: words.slice(asking + 1, asking + 1 + NUM_OPENING_WORDS).flatMap(termsOf),
+    closing: words.slice(-1).flatMap(termsOf),
+  };
 }
 
 const UNITS =
@@ -58,6 +68,8 @@ const BEFORE_REASON = /^(?:because|due|to|since|for|so|as)$/i;
 const AUXILIARY =
   /^(?:is|are|was|were|be|been|has|have|had|do|does|did|will|would|can|could|may|might|must|should)$/i;
 const RELATIVE = /^(?:which|who|that|whose|where|when|while)$/i;
+const QUESTION_WORD = /^(?:who|whom|whose|what|which|when|where|why|how)$/i;
+const NUM_OPENING_WORDS = 3;
 /** Distance in words at which a term of the question counts half. */
 const HALF_DISTANCE = 4;
 
@@ -70,7 +82,7 @@ export interface SpanContext extends AskedQuestion {
 export function spanFeatures(
   { words, sentences, text, share }: PassageWords,
   span: WordSpan,
-  { kind, head, competition, likelihood }: SpanContext,
+  { kind, head, opening, closing, competition, likelihood }: SpanContext,
 ): Features {
   const inside = words.slice(span.first, span.last + 1);
   const [first] = inside;
@@ -96,6 +108,12 @@ export function spanFeatures(
     headBeside: count(
       [before, after].some((word) => word?.terms.some((term) => head.includes(term))),
     ),
+    askedBefore: count((before?.weight ?? 0) > 0),
+    askedAfter: count((after?.weight ?? 0) > 0),
+    askedSecondBefore: count((neighbour(span.first - 2)?.weight ?? 0) > 0),
+    askedSecondAfter: count((neighbour(span.last + 2)?.weight ?? 0) > 0),
+    closingBefore: count(before?.terms.some((term) => closing.includes(term))),
+    openingAfter: count(after?.terms.some((term) => opening.includes(term))),
     [`words${length < 4 ? length : length < 6 ? "4" : length < 9 ? "6" : "9"}`]: 1,
     cutsName:
       count(first.isCapitalised && before?.isCapitalised && !before.isFirst && gapBefore === " ") +

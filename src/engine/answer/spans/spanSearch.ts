@@ -81,6 +81,25 @@ export async function searchSpans(request: SpanRequest): Promise<SpanSearch> {
   };
 }
 
+/** The likeliest span by the words around it alone; the first word of a passage that has no better. */
+export function likeliestByWords(
+  passage: PassageWords,
+  { asked, competition }: Pick<SpanRequest, "asked" | "competition">,
+): WordSpan {
+  const context = { ...asked, competition, likelihood: { first: 0 } };
+  let best: { span: WordSpan; score: number } = {
+    span: { first: 0, last: 0 },
+    score: Number.NEGATIVE_INFINITY,
+  };
+  for (const first of passage.words.keys()) {
+    for (const span of spansFrom(passage, first)) {
+      const score = weigh(spanFeatures(passage, span, context));
+      if (score > best.score) best = { span, score };
+    }
+  }
+  return best.span;
+}
+
 /** The words at which the best spans begin, as far as can be said before the model weighs their ends. */
 function chooseStarts(
   { passage, asked, competition }: SpanRequest,

@@ -1,0 +1,59 @@
+// The best span of one passage, with what decides whether it is given: whether the passage's words answer the question at all,
+// and how much likelier the model holds the span than a refusal.
+
+import { answerLimit, type PlacedAnswer, type ShownPassage } from "./copiedAnswer.ts";
+import type { ReadingRequest } from "./reading.ts";
+import { answerability } from "./spans/answerability.ts";
+import type { Contest, Contestant } from "./spans/contest.ts";
+import { searchSpans, spanOffsets, spanText } from "./spans/spanSearch.ts";
+
+/** What a nat between span and refusal adds to the log-odds; little, since small models can hardly tell. */
+const MARGIN_WEIGHT = 0.12;
+/** Nats beyond which a margin counts no more; a refusal likelier by more than this rules the passage out. */
+const MAX_MARGIN = 4;
+/** Mean ln p of a span's tokens below which the model does not support it at all, whatever stands around it. */
+const MIN_CONFIDENCE = -5;
+
+export interface SpanAnswer extends PlacedAnswer {
+  /** Log-odds among the spans of all passages read, up to a constant. */
+  readonly score: number;
+  /** Mean ln p of the answer's tokens. */
+  readonly confidence: number;
+  /** Log-odds, less the threshold, that the question is answered here: below 0 it is refused. */
+  readonly answerable: number;
+  /** The model says that this is no answer. */
+  readonly isRuledOut: boolean;
+}
+
+/** Weigh the spans of a passage among the contest's; undefined where it has no words. */
+export async function spanAnswer<Passage extends ShownPassage>(
+  request: ReadingRequest,
+  { asked }: Contest<Passage>,
+  { passage, words, competition }: Contestant<Passage>,
+): Promise<SpanAnswer | undefined> {
+  const { model, format, question, index, signal } = request;
+  const { spans, refusal } = await searchSpans({
+    ...{ model, format, asked, competition },
+    prompt: passage.prompt,
+    passage: words,
+    maxTokens: answerLimit(request),
+    ...(signal && { signal }),
+  });
+  const [best] = spans;
+  if (!best) return undefined;
+  const likeliest = Math.max(...spans.map(({ lnP }) => lnP));
+  const margin = Math.max(-MAX_MARGIN, Math.min(MAX_MARGIN, likeliest - refusal));
+  const termsOf = (text: string) => index.termsOf(text);
+  const { start, end } = spanOffsets(words, best);
+  const confidence = best.lnP / (best.numTokens + 1);
+  return {
+    text: spanText(words, best),
+    span: { start: passage.shown.start + start, end: passage.shown.start + end },
+    score: best.score,
+    confidence,
+    answerable:
+      answerability({ question, passage: words, span: best, asked, competition, termsOf }) +
+      MARGIN_WEIGHT * margin,
+    isRuledOut: margin === -MAX_MARGIN || confidence < MIN_CONFIDENCE,
+  };
+}
