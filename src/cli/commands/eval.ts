@@ -1,7 +1,7 @@
 // `lectern eval SUITE [FILE]`: how good the answers are, beside trivial baselines; resumes where it was killed.
 
 import { createHash } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileVersion, modelDigest } from "../../engine/cache/modelDigest.ts";
@@ -77,26 +77,29 @@ export const evaluate = defineCommand({
       throw new UsageError(`the suite ${id} takes no FILE, got "${file}".`);
     const settings = modelSettings(values);
     const model = await modelFacts(settings.model);
-    const folder = await mkdtemp(join(tmpdir(), "lectern-eval-"));
+    const digest = await digestOf(model.path, signal);
+    const seed = values.seed ?? 1;
+    const identity = { lectern: version(), suite: id, seed, settings, digest };
+    // A document that was written anew is another one.
+    const document = file === undefined ? [] : [resolve(file), await fileVersion(file)];
+    const name = `${id}-${digestOfJson([identity, ...document]).slice(0, 12)}`;
+    const out = values.out === undefined ? undefined : resolve(values.out);
+    const journal = await Journal.open(join(out ?? journalFolder(), `${name}.jsonl`));
+    // Found again by a run that goes on after a kill, and removed behind the last case.
+    const folder = join(tmpdir(), `lectern-eval-${name}`);
+    const tools = new EvalTools({
+      ...{ engine, work: { observer, signal }, model, settings, folder, seed },
+      numCases: values.cases ?? DEFAULT_CASES,
+      dataFolder: resolve(values.data ?? join(packageRoot(), "../shared/data")),
+      ...(values.lengths !== undefined && { lengths: values.lengths.split(",") }),
+      ...(values.depths !== undefined && { depths: depths(values.depths) }),
+      ...(file !== undefined && { file }),
+    });
     try {
-      const tools = new EvalTools({
-        ...{ engine, work: { observer, signal }, model, settings, folder },
-        seed: values.seed ?? 1,
-        numCases: values.cases ?? DEFAULT_CASES,
-        dataFolder: resolve(values.data ?? join(packageRoot(), "../shared/data")),
-        ...(values.lengths !== undefined && { lengths: values.lengths.split(",") }),
-        ...(values.depths !== undefined && { depths: depths(values.depths) }),
-        ...(file !== undefined && { file }),
-      });
-      const digest = await digestOf(model.path, signal);
-      const identity = { lectern: version(), suite: id, seed: tools.seed, settings, digest, file };
-      const key = createHash("sha256").update(JSON.stringify(identity)).digest("hex").slice(0, 12);
-      const out = values.out === undefined ? undefined : resolve(values.out);
-      const journal = await Journal.open(join(out ?? journalFolder(), `${id}-${key}.jsonl`));
       const only = onlyThese(values.only ?? []);
       const records = await runSuite(suite, { tools, journal, observer, only });
       const facts = {
-        ...{ suite: id, model: model.name, digest, seed: tools.seed, settings },
+        ...{ suite: id, model: model.name, digest, seed, settings },
         casesPerCell: tools.numCases,
         command: commandLine(id, file, values),
         journal: journal.path,
@@ -109,6 +112,10 @@ export const evaluate = defineCommand({
     }
   },
 });
+
+function digestOfJson(value: unknown): string {
+  return createHash("sha256").update(JSON.stringify(value)).digest("hex");
+}
 
 /** What repeats the measurement, wherever its data and results lie. */
 function commandLine(id: string, file: string | undefined, values: object): string {

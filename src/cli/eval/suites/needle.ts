@@ -17,6 +17,8 @@ const ON_GRID: ReadonlySet<string> = new Set(["single", "shared"]);
 interface NeedleCell extends Cell {
   readonly kind: string;
   readonly length: number;
+  /** Where needles of the same document stand. */
+  readonly beside?: string;
   /** Percent of the text; absent where the needle may stand anywhere. */
   readonly depth?: number;
 }
@@ -83,19 +85,19 @@ export const needle: Suite = {
     const book = await readBook(tools);
     const { tokenizer } = tools.model;
     const depths = tools.depths([0, 25, 50, 75, 100]);
-    const cells = tools
-      .lengths(["1x", "2x", "4x"])
-      .flatMap((length) =>
-        Object.keys(kinds).flatMap((kind): NeedleCell[] =>
-          ON_GRID.has(kind) ? depths.map((depth) => ({ kind, length, depth })) : [{ kind, length }],
-        ),
-      );
+    const cells = tools.lengths(["1x", "2x", "4x"]).flatMap((length) =>
+      Object.keys(kinds).flatMap((kind): NeedleCell[] => {
+        if (!ON_GRID.has(kind)) return [{ kind, length }];
+        const others = kind === "shared" ? { beside: depths.join("-") } : {};
+        return depths.map((depth) => ({ kind, length, ...others, depth }));
+      }),
+    );
     return documentCases(tools, {
       id: "needle",
       answerers,
       cells,
-      documentOf: (cell) =>
-        cell.kind === "shared" ? { kind: cell.kind, length: cell.length } : cell,
+      documentOf: ({ depth, ...cell }) =>
+        cell.kind === "shared" || depth === undefined ? cell : { ...cell, depth },
       make({ kind, length, depth }, random) {
         const bury = kinds[kind];
         if (!bury) throw new Error(`there is no kind ${kind}`);
