@@ -22,6 +22,9 @@ const NUM_READ = 3;
 const MIN_CONFIDENCE = -0.5;
 /** Below it four of five copied answers were wrong: the user is told. */
 const SURE_CONFIDENCE = -0.25;
+/** Share of all spans' probability that an answer and what overlaps it must hold, lest the user is told; and its confidence. */
+const SURE_SHARE = 0.5;
+const SURE_SPAN_CONFIDENCE = -1.5;
 /** A sentence that shares less than this with the question is not worth quoting instead of an answer. */
 const MIN_QUOTE_SUPPORT = 0.5;
 const ASKS_FOR_SENTENCE =
@@ -46,6 +49,9 @@ export interface Candidate {
   readonly confidence?: number;
   /** Log-odds among the spans of all passages read, up to a constant; absent for an answer that was only copied. */
   readonly score?: number;
+  /** Probability of the span with those that overlap it, and of all in its passage, to the same constant; absent likewise. */
+  readonly mass?: number;
+  readonly total?: number;
   /** Log-odds, less the threshold, that the question is answered there; absent likewise. */
   readonly answerable?: number;
   /** The model says that this is no answer. */
@@ -102,8 +108,7 @@ export async function readSeparately(request: ReadingRequest): Promise<Reading> 
   if (best && (isHandedOver || isWorthGiving(best))) {
     request.observer?.token?.(best.text);
     const citations = [citeAnswer(best.passage, best.span, best.text)];
-    const isUnsure = (best.confidence ?? 0) < SURE_CONFIDENCE;
-    const doubts = isUnsure ? ["The model is not sure of this answer."] : [];
+    const doubts = isSure(best, candidates) ? [] : ["The model is not sure of this answer."];
     return {
       ...facts,
       found: true,
@@ -125,6 +130,12 @@ export function chooseCandidate(candidates: readonly Candidate[]): Candidate | u
   const scored = candidates.filter(({ score }) => score !== undefined);
   const competing = scored.length > 0 ? scored : [...candidates];
   return competing.sort((a, b) => worth(b) - worth(a))[0];
+}
+
+function isSure({ confidence = 0, mass }: Candidate, all: readonly Candidate[]): boolean {
+  if (mass === undefined) return confidence >= SURE_CONFIDENCE;
+  const total = all.reduce((sum, candidate) => sum + (candidate.total ?? 0), 0);
+  return mass >= SURE_SHARE * total && confidence >= SURE_SPAN_CONFIDENCE;
 }
 
 function isWorthGiving({ confidence = 0, answerable, isRuledOut }: Candidate): boolean {

@@ -5,7 +5,7 @@ import { answerLimit, type PlacedAnswer, type ShownPassage } from "./copiedAnswe
 import type { ReadingRequest } from "./reading.ts";
 import { answerability } from "./spans/answerability.ts";
 import type { Contest, Contestant } from "./spans/contest.ts";
-import { searchSpans, spanOffsets, spanText } from "./spans/spanSearch.ts";
+import { type ScoredSpan, searchSpans, spanOffsets, spanText } from "./spans/spanSearch.ts";
 
 /** What a nat between span and refusal adds to the log-odds; little, since small models can hardly tell. */
 const MARGIN_WEIGHT = 0.12;
@@ -17,6 +17,9 @@ const MIN_CONFIDENCE = -5;
 export interface SpanAnswer extends PlacedAnswer {
   /** Log-odds among the spans of all passages read, up to a constant. */
   readonly score: number;
+  /** Probability, to the same constant, of the spans that overlap this one, and of all of the passage's. */
+  readonly mass: number;
+  readonly total: number;
   /** Mean ln p of the answer's tokens. */
   readonly confidence: number;
   /** Log-odds, less the threshold, that the question is answered here: below 0 it is refused. */
@@ -50,10 +53,16 @@ export async function spanAnswer<Passage extends ShownPassage>(
     text: spanText(words, best),
     span: { start: passage.shown.start + start, end: passage.shown.start + end },
     score: best.score,
+    mass: massOf(spans.filter(({ first, last }) => first <= best.last && last >= best.first)),
+    total: massOf(spans),
     confidence,
     answerable:
       answerability({ question, passage: words, span: best, asked, competition, termsOf }) +
       MARGIN_WEIGHT * margin,
     isRuledOut: margin === -MAX_MARGIN || confidence < MIN_CONFIDENCE,
   };
+}
+
+function massOf(spans: readonly ScoredSpan[]): number {
+  return spans.reduce((sum, { score }) => sum + Math.exp(score), 0);
 }
