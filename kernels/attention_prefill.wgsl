@@ -97,6 +97,8 @@ fn main(
         weights[j + c] = score;
         tile_max = max(tile_max, score);
       }
+      let four = vec4(weights[j], weights[j + 1u], weights[j + 2u], weights[j + 3u]);
+      observe_scores(heads[kv_head], four, tile + j);
     }
 
     let correction = exp2(row_max - tile_max);

@@ -83,6 +83,8 @@ fn main(
     }
     near = masked(near, first + vec4(0u, 1u, 2u, 3u), query_slot);
     far = masked(far, first + vec4(4u, 5u, 6u, 7u), query_slot);
+    observe_scores(heads[kv_head], near, first);
+    observe_scores(heads[kv_head], far, first + 4u);
 
     let highest = max(near, far);
     let tile_max = max(row_max, max(max(highest.x, highest.y), max(highest.z, highest.w)));

@@ -1,6 +1,6 @@
 // Column sums of the softmax, H2O's statistic (arXiv:2306.14048): sums[k] += mean over the GQA group of Σ_q 2^(s_qk − lse_q)
-// over the sampled queries q that see slot k; attention left the log-sum-exps. One invocation per slot, tiles of query rows
-// pass by.
+// over the sampled queries q that see slot k; attention left the log-sum-exps. TAKES_MAXIMUM: the maximum over queries and
+// group instead, KVzip's (arXiv:2505.23416). One invocation per slot, tiles of query rows pass by.
 //   qkv [tokens, QKV_SIZE]   keys [rows, HEAD_DIM]   lse [tokens, NUM_HEADS]
 //   sums [rows]   grid: slots / WORKGROUP_SIZE, NUM_KV_HEADS
 #include "common/step.wgsl"
@@ -30,17 +30,17 @@ fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
 ) {
   let kv_head = workgroup.y;
-  let length = slots_of(heads[kv_head], step.cache_length);
+  let end_slot = slots_of(heads[kv_head], sample.end_slot);
   let first_new = slots_of(heads[kv_head], step.first_slot);
-  let first_slot = workgroup.x * WORKGROUP_SIZE;
-  let slot = min(first_slot + local_index, length - 1u);
+  let first_slot = from_start(heads[kv_head], sample.first_slot) + workgroup.x * WORKGROUP_SIZE;
+  let slot = min(first_slot + local_index, end_slot - 1u);
   let cache_row = heads[kv_head].first_row + slot;
   var key: array<vec4<f32>, VECTORS>;
   for (var i = 0u; i < bound(VECTORS); i++) {
     key[i] = key_load(&keys, cache_row, i) * (SCALE * LOG2_E);
   }
   let num_rows = sample.num_queries * GROUP_SIZE;
-  var sum = 0.0;
+  var weight = 0.0;
   for (var tile = first_query_of(first_slot, first_new) * GROUP_SIZE; tile < num_rows; tile += TILE) {
     workgroupBarrier();
     for (var i = local_index; i < TILE * VECTORS; i += WORKGROUP_SIZE) {
@@ -58,11 +58,11 @@ fn main(
       }
       let row = tile + j;
       let is_seen = row < num_rows && slot <= first_new + token_of(row / GROUP_SIZE);
-      sum += select(0.0, exp2(min(0.0, score - lse_tile[j])), is_seen);
+      weight = join(weight, select(0.0, exp2(min(0.0, score - lse_tile[j])), is_seen));
     }
   }
-  if (first_slot + local_index < length) {
-    let before = select(0.0, sums[cache_row], slot < summed_slots_of(heads[kv_head]));
-    sums[cache_row] = before + sum / f32(GROUP_SIZE);
+  if (first_slot + local_index < end_slot) {
+    let before = select(0.0, sums[cache_row], slot < from_start(heads[kv_head], sample.joined_slots));
+    sums[cache_row] = join(before, weight_of_group(weight));
   }
 }

@@ -27,11 +27,11 @@ fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
 ) {
   let kv_head = workgroup.y;
-  let length = slots_of(heads[kv_head], step.cache_length);
+  let end_slot = slots_of(heads[kv_head], sample.end_slot);
   let first_new = slots_of(heads[kv_head], step.first_slot);
-  let first_slot = workgroup.x * 2u * WORKGROUP_SIZE;
+  let first_slot = from_start(heads[kv_head], sample.first_slot) + workgroup.x * 2u * WORKGROUP_SIZE;
   let slots = first_slot + local_index + vec2(0u, WORKGROUP_SIZE);
-  let rows = heads[kv_head].first_row + min(slots, vec2(length - 1u));
+  let rows = heads[kv_head].first_row + min(slots, vec2(end_slot - 1u));
   var near_key: array<vec4<f32>, VECTORS>;
   var far_key: array<vec4<f32>, VECTORS>;
   for (var i = 0u; i < VECTORS; i++) {
@@ -39,7 +39,7 @@ fn main(
     far_key[i] = key_load(&keys, rows.y, i) * (SCALE * LOG2_E);
   }
   let num_rows = sample.num_queries * GROUP_SIZE;
-  var sum = vec2(0.0);
+  var weight = vec2(0.0);
   for (var first = first_query_of(first_slot, first_new) * GROUP_SIZE; first < num_rows; first += LANES) {
     let row = min(first + lane, num_rows - 1u);
     let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
@@ -92,18 +92,21 @@ fn main(
       subgroupBroadcast(row_end, 6u),
       subgroupBroadcast(row_end, 7u),
     );
-    sum.x += sum_of(near_a - lse_a, slots.x, end_a) + sum_of(near_b - lse_b, slots.x, end_b);
-    sum.y += sum_of(far_a - lse_a, slots.y, end_a) + sum_of(far_b - lse_b, slots.y, end_b);
+    weight.x = join(weight.x, weight_of(near_a - lse_a, slots.x, end_a));
+    weight.x = join(weight.x, weight_of(near_b - lse_b, slots.x, end_b));
+    weight.y = join(weight.y, weight_of(far_a - lse_a, slots.y, end_a));
+    weight.y = join(weight.y, weight_of(far_b - lse_b, slots.y, end_b));
   }
   for (var i = 0u; i < 2u; i++) {
-    if (slots[i] < length) {
-      let before = select(0.0, sums[rows[i]], slots[i] < summed_slots_of(heads[kv_head]));
-      sums[rows[i]] = before + sum[i] / f32(GROUP_SIZE);
+    if (slots[i] < end_slot) {
+      let before = select(0.0, sums[rows[i]], slots[i] < from_start(heads[kv_head], sample.joined_slots));
+      sums[rows[i]] = join(before, weight_of_group(weight[i]));
     }
   }
 }
 
-// Softmax weights of a slot in four rows; log-sum-exps are rounded, weights never above 1.
-fn sum_of(scores: vec4<f32>, slot: u32, ends: vec4<u32>) -> f32 {
-  return dot(select(vec4(0.0), exp2(min(vec4(0.0), scores)), vec4(slot) < ends), vec4(1.0));
+// The joined weight of a slot in four rows; log-sum-exps are rounded, weights never above 1.
+fn weight_of(scores: vec4<f32>, slot: u32, ends: vec4<u32>) -> f32 {
+  let weights = select(vec4(0.0), exp2(min(vec4(0.0), scores)), vec4(slot) < ends);
+  return join(join(weights.x, weights.y), join(weights.z, weights.w));
 }

@@ -8,6 +8,7 @@ import type { CacheIdentity } from "./cache/cacheKeeper.ts";
 import { type CachePlan, planCache } from "./cache/cachePlan.ts";
 import { KvCache, type KvCacheShape } from "./cache/kvCache.ts";
 import { PAGE_TOKENS } from "./cache/recall/pageLayout.ts";
+import { createRepetition, repeatSlots } from "./cache/repetition.ts";
 import { cacheTypeOf } from "./cache/types.ts";
 import { UserError } from "./errors.ts";
 import { GpuLanguageModel } from "./generate.ts";
@@ -59,6 +60,8 @@ async function build(
   const chunkLength = settings.chunkLength ?? defaultChunkLength(gpu);
   const plan = planCache(settings, config, chunkLength);
   const sparsity = planSparsity(settings, plan);
+  const { tokensAtOnce } = plan?.policy ?? {};
+  const repetition = tokensAtOnce ? createRepetition(tokenizer, tokensAtOnce) : undefined;
   const { contextLength, maxSlots, ropes } = planPositions(config, settings, plan);
   const cacheShape = {
     numLayers: config.numLayers,
@@ -69,6 +72,7 @@ async function build(
     maxSlots,
     ...(plan && { plan }),
     ...(await cacheBasisOf(settings, { config, plan, path: file.file.path, signal })),
+    ...(repetition && { repeatSlots: repeatSlots(repetition) }),
   };
   // The cache grows with what is read: no more than the first chunk has to fit from the beginning.
   const firstChunk = { contextLength: Math.min(chunkLength, contextLength), bytesPerValue: 4 };
@@ -93,6 +97,7 @@ async function build(
     gpu,
     decoder,
     cache,
+    repetition,
     name: typeof name === "string" && name !== "" ? name : basename(file.file.path, ".gguf"),
     tokenizer,
     metadata,

@@ -1,16 +1,20 @@
 // Reads tokens into the cache in chunks whose length follows the measured speed.
 
 import type { KvCache } from "./cache/kvCache.ts";
+import type { Repetition } from "./cache/repetition.ts";
 import { throwIfStopped } from "./errors.ts";
 import type { Gpu } from "./gpu/device.ts";
 import { Pacer } from "./gpu/pacer.ts";
 import type { Decoder } from "./model/decoder.ts";
 import { writeStep } from "./model/step.ts";
+import { repeatUnrecorded } from "./repeat.ts";
 
 export interface PrefillModel {
   readonly gpu: Gpu;
   readonly decoder: Decoder;
   readonly cache: KvCache;
+  /** Where the policy looks at a repeat of what was read. */
+  readonly repetition?: Repetition | undefined;
 }
 
 export interface PrefillOptions {
@@ -67,11 +71,23 @@ export class Prefill {
       await this.#pacer.run(decoder.prefillLists(chunk, length + chunk, sample), chunk, signal);
       cache.append(ids);
       await onChunk?.(start, chunk);
-      if (left === 0) await decoder.evict();
+      if (left === 0) await this.#evict(chunk, signal);
       onPrefill?.(start + chunk, tokens.length);
     }
     await this.#pacer.drain(signal);
     return chunk;
+  }
+
+  /** Bring a bounded cache down to its budget, behind a chunk of `rows` tokens. */
+  async #evict(rows: number, signal: AbortSignal | undefined): Promise<void> {
+    const { cache, decoder, repetition } = this.#model;
+    const { eviction } = decoder;
+    if (repetition && eviction?.willRank(cache)) {
+      const chunkLength = (start: number): number => this.#chunkLength(start);
+      const parts = { model: this.#model, eviction, repetition, pacer: this.#pacer, chunkLength };
+      await repeatUnrecorded(parts, rows, signal);
+    }
+    await decoder.evict();
   }
 
   /** Tokens of the pass that begins with token `start`. */

@@ -57,7 +57,10 @@ for (let end = 0, turn = 0; end < tokens.length; turn++) {
   end = Math.min(end + Number(values.piece), tokens.length);
   // Whoever goes first after a pause may find the processor in another state.
   for (const i of readers.keys()) await readTo(end, readers[(i + turn) % readers.length] ?? base);
-  process.stderr.write(`${end} of ${tokens.length} tokens\r`);
+  const soFar = readers.map(
+    ({ name, processorMs }) => `${name} ${ratio(processorMs, base.processorMs)}`,
+  );
+  process.stderr.write(`${end} of ${tokens.length} tokens: ${soFar.join(", ")}\n`);
 }
 
 const kept = await Promise.all(readers.map(({ model }) => keptTokens(model)));

@@ -35,16 +35,16 @@ interface Case {
   /** Multiplies the queries: large scores need the safe softmax. */
   readonly sharpness?: number;
   /** Whether log-sum-exps are wanted beside the output. */
-  readonly emitsLse?: boolean;
+  readonly lse?: "all";
 }
 
 const NUM_KV_HEADS = 2;
 
 // Software adapters compile each of these shapes for seconds: every one shows something of its own.
 const cases: Case[] = [
-  { headDim: 8, groupSize: 2, before: 31, tokens: 33, emitsLse: true },
-  { headDim: 8, groupSize: 2, before: 31, tokens: 33, missing: 20, emitsLse: true },
-  { headDim: 8, groupSize: 2, before: 5, tokens: 1, sharpness: 500, emitsLse: true },
+  { headDim: 8, groupSize: 2, before: 31, tokens: 33, lse: "all" },
+  { headDim: 8, groupSize: 2, before: 31, tokens: 33, missing: 20, lse: "all" },
+  { headDim: 8, groupSize: 2, before: 5, tokens: 1, sharpness: 500, lse: "all" },
   { headDim: 64, groupSize: 2, before: 32, tokens: 65, type: "f16" },
   { headDim: 64, groupSize: 2, before: 300, tokens: 70, window: 40 },
   { headDim: 80, groupSize: 1, before: 0, tokens: 1 },
@@ -142,7 +142,6 @@ async function setUp(
   test: Case,
 ): Promise<{ attention: Attention; buffers: AttentionBuffers; expected: Expected }> {
   const { headDim, groupSize, before, tokens, missing = 0, window = 0, sharpness = 1 } = test;
-  const { emitsLse = false } = test;
   const { type: keyType = "f32", valueType = keyType } = test;
   const shape: AttentionShape = {
     numHeads: groupSize * NUM_KV_HEADS,
@@ -152,7 +151,7 @@ async function setUp(
     window,
     keyType,
     valueType,
-    emitsLse,
+    ...(test.lse && { lse: test.lse }),
   };
   const length = before + tokens;
   const capacity = length + 5;
@@ -182,7 +181,7 @@ async function setUp(
     output: allocate(4 * tokens * queryValues),
     partial: allocate(partial.partial),
     statistics: allocate(partial.statistics),
-    ...(emitsLse && { lse: allocate(4 * tokens * shape.numHeads) }),
+    ...(test.lse && { lse: allocate(4 * tokens * shape.numHeads) }),
   };
   const store = (first: number, count: number): AttentionBuffers => {
     const step = createStepBuffer(gpu);

@@ -79,7 +79,7 @@ const attentions: KernelVariants = (capabilities) =>
                 window,
                 keyType,
                 valueType,
-                emitsLse: window > 0,
+                lse: window > 0 ? "all" : groupSize === 8 ? "repeat" : "none",
               }),
             ),
           ),

@@ -22,6 +22,8 @@ export interface Stream {
 export class ReferenceHead {
   /** Attention each token received, by its place in the document. */
   readonly #sums = new Map<number, number>();
+  /** The most that a repeat attended to each token. */
+  readonly #maxima = new Map<number, number>();
   readonly #stream: Stream;
   readonly #heads: StreamHeads;
   readonly #head: number;
@@ -65,6 +67,40 @@ export class ReferenceHead {
     }
   }
 
+  /**
+   * Note what the queries of a repeat attend to in the piece they repeat, slots `first` to `end` of those held: the softmax
+   * is over sinks, the piece and the repeat so far.
+   */
+  repeat(
+    repeat: Stream,
+    slots: readonly number[],
+    { first, end, sinks }: { first: number; end: number; sinks: number },
+  ): void {
+    const { numHeads, numKvHeads, headDim, scale } = this.#heads;
+    const group = numHeads / numKvHeads;
+    const cached = [...slots.slice(0, Math.min(sinks, first)), ...slots.slice(first, end)];
+    for (let token = 0; token < repeat.queries.length / (numHeads * headDim); token++)
+      for (let g = 0; g < group; g++) {
+        const query = (token * numHeads + this.#head * group + g) * headDim;
+        const score = (key: (d: number) => number): number => {
+          let sum = 0;
+          for (let d = 0; d < headDim; d++) sum += at(repeat.queries, query + d) * key(d);
+          return sum * scale;
+        };
+        const ofCached = cached.map((slot) => score((d) => this.#key(slot, d)));
+        const ofRepeat = Array.from({ length: token + 1 }, (_, other) =>
+          score((d) => at(repeat.keys, (other * numKvHeads + this.#head) * headDim + d)),
+        );
+        const largest = Math.max(...ofCached, ...ofRepeat);
+        const total = [...ofCached, ...ofRepeat].reduce((t, s) => t + Math.exp(s - largest), 0);
+        for (const [i, slot] of cached.entries()) {
+          if (i < Math.min(sinks, first)) continue;
+          const weight = Math.exp(at(ofCached, i) - largest) / total;
+          this.#maxima.set(slot, Math.max(this.#maxima.get(slot) ?? 0, weight));
+        }
+      }
+  }
+
   /** Scores of the tokens held, under a policy, when `end` tokens were read and the last eviction was at `begin`. */
   scores(policy: CachePolicyId, slots: readonly number[], begin: number, end: number): number[] {
     const norm = (read: (slot: number, d: number) => number, slot: number): number => {
@@ -80,6 +116,8 @@ export class ReferenceHead {
         return slots.map((slot) => slot);
       case "h2o":
         return slots.map(sum);
+      case "kvzip":
+        return slots.map((slot) => this.#maxima.get(slot) ?? 0);
       case "observed-attention":
         return slots.map((slot) => sum(slot) / (end - slot));
       case "tova":

@@ -38,7 +38,7 @@ const DEFAULT_SINKS = 4;
 export function planCache(
   settings: ModelSettings,
   config: { readonly layers: readonly Pick<LayerConfig, "slidingWindow">[] },
-  interval: number,
+  chunkLength: number,
 ): CachePlan | undefined {
   const [policyId, policy] = cachePolicyOf(settings.cachePolicy);
   const [schemeId, scheme] = positionSchemeOf(settings.positionScheme ?? policy.positionScheme);
@@ -60,6 +60,7 @@ export function planCache(
       `A cache budget of ${budget} tokens is smaller than ${sinks} sinks and ${recent} recent tokens: raise the budget or lower the others.`,
     );
   }
+  const interval = settings.chunkLength ?? policy.tokensAtOnce ?? chunkLength;
   const queryStride = wholeNumber("query stride", settings.cacheQueryStride ?? 1, 1);
   if (queryStride > interval) {
     throw new UserError(

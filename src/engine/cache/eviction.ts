@@ -15,13 +15,19 @@ import type { EvictedLayer } from "./recall/spill.ts";
 import { createSharedSelection, type SharedSelection } from "./sharedSelection.ts";
 import { rowBytes } from "./types.ts";
 
-/** Which queries of a pass are recorded. */
+/** Which queries of a pass are recorded, on which slots, as steps count them. */
 export interface QuerySample {
   readonly first: number;
   readonly stride: number;
   readonly count: number;
-  /** Slots whose sums go on; those behind begin at 0. */
-  readonly summedSlots: number;
+  /** Slots whose record goes on; those behind begin at 0. */
+  readonly joinedSlots: number;
+  /** The slots recorded. */
+  readonly firstSlot: number;
+  readonly endSlot: number;
+  /** Slots in front that count in the softmax of a repeat, and the first slot of the repeat. */
+  readonly sinks: number;
+  readonly repeatSlot: number;
 }
 
 /** Who keeps what an eviction drops. */
@@ -50,7 +56,8 @@ export class Eviction {
   readonly #kernels: EvictionKernels;
   /** Where heads compete. */
   readonly #shared: SharedSelection | undefined;
-  readonly #sample: GPUBuffer;
+  /** The sample written last, uniform. */
+  readonly sampleBuffer: GPUBuffer;
   /** Of each layer. */
   readonly #parameters: readonly GPUBuffer[];
   /** Log-sum-exps of a pass's queries [chunkLength, numHeads], which attention emits where the policy looks at it. */
@@ -59,7 +66,7 @@ export class Eviction {
   readonly #anchor: GPUBuffer;
   readonly #kept: GPUBuffer;
   #scores: GPUBuffer;
-  #summedSlots = 0;
+  #recordedSlots = 0;
 
   constructor(
     gpu: Gpu,
@@ -75,7 +82,7 @@ export class Eviction {
     const usage = BufferUsage.UNIFORM | BufferUsage.COPY_DST;
     const scratch = (words: number): GPUBuffer =>
       gpu.buffers.allocate({ purpose: "activations", bytes: 4 * words });
-    this.#sample = gpu.buffers.allocate({ purpose: "parameters", bytes: 16, usage });
+    this.sampleBuffer = gpu.buffers.allocate({ purpose: "parameters", bytes: 32, usage });
     this.#parameters = plan.layers.map(() =>
       gpu.buffers.allocate({ purpose: "parameters", bytes: 48, usage }),
     );
@@ -85,13 +92,13 @@ export class Eviction {
     this.#scores = scratch(1);
   }
 
-  /** Slots whose recorded sums go on; a snapshot of the cache carries it. */
-  get summedSlots(): number {
-    return this.#summedSlots;
+  /** Slots whose attention is recorded; a snapshot of the cache carries it. */
+  get recordedSlots(): number {
+    return this.#recordedSlots;
   }
 
-  set summedSlots(slots: number) {
-    this.#summedSlots = slots;
+  set recordedSlots(slots: number) {
+    this.#recordedSlots = slots;
   }
 
   /** Make room for the scores of a layer of the cache, or of all. */
@@ -112,9 +119,14 @@ export class Eviction {
   ): QuerySample | undefined {
     const { records } = this.plan.policy;
     if (records === undefined) return undefined;
-    const summedSlots =
-      since === 0 && !records.accumulates ? 0 : Math.min(this.#summedSlots, length);
-    this.#summedSlots = length + tokens;
+    const joinedSlots =
+      since === 0 && !records.accumulates ? 0 : Math.min(this.#recordedSlots, length);
+    if (records.queries === "repeat") {
+      this.#recordedSlots = joinedSlots;
+      return undefined;
+    }
+    this.#recordedSlots = length + tokens;
+    const slots = { joinedSlots, firstSlot: 0, endSlot: length + tokens, sinks: 0, repeatSlot: 0 };
     if (records.queries === "all") {
       const stride = this.plan.queryStride;
       // The last query of every stride since the eviction, however the tokens are cut into passes.
@@ -123,38 +135,52 @@ export class Eviction {
         first,
         stride,
         count: Math.max(0, Math.ceil((tokens - first) / stride)),
-        summedSlots,
+        ...slots,
       };
     }
     const first = Math.min(tokens, Math.max(0, tokens + left - records.queries));
-    return { first, stride: 1, count: tokens - first, summedSlots };
+    return { first, stride: 1, count: tokens - first, ...slots };
   }
 
-  writeSample({ first, stride, count, summedSlots }: QuerySample): void {
-    this.#gpu.buffers.write(this.#sample, 0, Uint32Array.of(first, stride, count, summedSlots));
+  writeSample(sample: QuerySample): void {
+    const { first, stride, count, joinedSlots, firstSlot, endSlot, sinks, repeatSlot } = sample;
+    const queries = [first, stride, count, joinedSlots];
+    const words = Uint32Array.of(...queries, firstSlot, endSlot, sinks, repeatSlot);
+    this.#gpu.buffers.write(this.sampleBuffer, 0, words);
   }
 
   /**
-   * Add the attention of the sampled queries to the layer's sums, behind the attention that emitted `lse`; at most `length`
-   * slots of a head are filled with the pass.
+   * Record the attention of the sampled queries, behind the attention that emitted `lse`; at most `slots` slots of a head
+   * are recorded.
    */
   encodeRecord(
     commands: CommandList,
     buffers: { qkv: GPUBuffer; cache: LayerCache; step: GPUBuffer },
-    length: number,
+    slots: number,
   ): void {
     const { qkv, cache, step } = buffers;
     const sums = present(cache.attentionSums);
     commands.dispatch(
       this.#kernels.sums,
-      [qkv, cache.keys, present(this.lse), sums, step, this.#sample, cache.heads],
-      [Math.ceil(length / recordedSlots(this.#gpu.capabilities)), this.#shape.numKvHeads],
+      [qkv, cache.keys, present(this.lse), sums, step, this.sampleBuffer, cache.heads],
+      [Math.ceil(slots / recordedSlots(this.#gpu.capabilities)), this.#shape.numKvHeads],
     );
   }
 
   /** Whether a layer's queries are to be recorded: its scores decide something. */
   ranks(layer: number): boolean {
     return isRanked(this.#budget(layer));
+  }
+
+  /** Whether an eviction now would choose among slots by their scores. */
+  willRank(cache: KvCache): boolean {
+    const shared = this.#shared;
+    const competing = new Set(shared?.groups.flat());
+    const isAbove = cache.slots.map(
+      ({ longest }, layer) => !competing.has(layer) && longest > this.#budget(layer).budget,
+    );
+    const isContested = shared?.groups.some((group) => shared.isDue(cache, group)) ?? false;
+    return isContested || isAbove.some((above, layer) => above && this.ranks(layer));
   }
 
   /**
@@ -202,7 +228,7 @@ export class Eviction {
       const competing = this.#shared?.parameters(cache, layer) ?? [];
       this.#gpu.buffers.write(buffer, 0, Uint32Array.from([...words, ...competing]));
     }
-    this.#summedSlots = cache.evictedLength;
+    this.#recordedSlots = cache.evictedLength;
   }
 
   /** Let the heads of each group compete; returns the slots that heads keep: [layers][KV heads]. */
@@ -276,7 +302,7 @@ export class Eviction {
   }
 
   dispose(): void {
-    const own = [this.#sample, this.#anchor, this.#kept, this.#scores, ...this.#parameters];
+    const own = [this.sampleBuffer, this.#anchor, this.#kept, this.#scores, ...this.#parameters];
     for (const buffer of own) this.#gpu.buffers.release(buffer);
     if (this.lse !== undefined) this.#gpu.buffers.release(this.lse);
     this.#shared?.dispose();
@@ -308,7 +334,11 @@ export async function createEviction(
   plan: CachePlan,
   { shape, chunkLength }: EvictionParts,
 ): Promise<Eviction> {
-  const sources = evictionSources(gpu.capabilities, shape);
+  const sources = evictionSources(
+    gpu.capabilities,
+    shape,
+    plan.policy.records?.queries === "repeat",
+  );
   const get = (name: keyof typeof sources): Promise<Kernel> => gpu.kernels.get(sources[name]);
   const scoreKernels = plan.policy.scoreKernels?.(shape) ?? [];
   const scores = scoreKernels.map(async (of) => ({

@@ -28,9 +28,11 @@ export interface EvictionSources {
   readonly gatherSums: KernelSource;
 }
 
+/** The kernels of a policy that joins the weights of queries by their sum or their maximum. */
 export function evictionSources(
   capabilities: Capabilities,
   shape: AttentionShape,
+  takesMaximum = false,
 ): EvictionSources {
   const { numHeads, numKvHeads, headDim, keyType, valueType } = shape;
   const keyCache = { key_cache: cacheTypes[keyType].part };
@@ -41,6 +43,7 @@ export function evictionSources(
     HEAD_DIM: headDim,
     QKV_SIZE: qkvSize(shape),
     SCALE: float(shape.scale),
+    TAKES_MAXIMUM: takesMaximum,
   };
   const gather = (rowWords: number): KernelSource => ({
     file: "gather_rows.wgsl",

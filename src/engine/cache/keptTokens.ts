@@ -22,7 +22,7 @@ export async function keptTokens(onGpu: CacheOnGpu, mostBins: number): Promise<K
   const edges = Array.from({ length: numBins + 1 }, (_, bin) =>
     Math.ceil((bin * tokensRead) / numBins),
   );
-  const summedSlots = eviction?.summedSlots ?? 0;
+  const recordedSlots = eviction?.recordedSlots ?? 0;
   const positions = await readPlane(onGpu, "positions");
   const sums = await readPlane(onGpu, "attentionSums");
   const kept: Float32Array[] = [];
@@ -35,7 +35,7 @@ export async function keptTokens(onGpu: CacheOnGpu, mostBins: number): Promise<K
     for (const [head, slots] of lengths.entries()) {
       const listed = new Uint32Array(positions[layer]?.[head] ?? new ArrayBuffer(0));
       const recorded = new Float32Array(sums[layer]?.[head] ?? new ArrayBuffer(0));
-      const summed = summedSlots + slots - cache.length;
+      const summed = recordedSlots + slots - cache.length;
       for (let slot = 0; slot < slots; slot++) {
         const token = slot < slots - fresh ? (listed[slot] ?? 0) : tokensRead - (slots - slot);
         const bin = Math.floor((token * numBins) / tokensRead);

@@ -20,6 +20,8 @@ export interface KvCacheShape {
   readonly typeV: CacheTypeId;
   /** Slots it may grow to: the context length, or what a bounded policy needs. */
   readonly maxSlots: number;
+  /** Slots that a repeat takes behind those filled, in front of an eviction. */
+  readonly repeatSlots?: number;
   /** Absent: every token stays. */
   readonly plan?: CachePlan;
   /** Default: off. */
@@ -106,6 +108,11 @@ export class KvCache {
     return this.#tokens.length;
   }
 
+  /** The tokens the cache stands for. */
+  get tokens(): readonly number[] {
+    return this.#tokens;
+  }
+
   /** Bytes of a slot of one head, of everything a layer holds. */
   get planes(): ReadonlyMap<Plane, number> {
     return this.#planes;
@@ -137,7 +144,7 @@ export class KvCache {
 
   /** Slots that each layer's heads need to read `tokens` more and then `generated` without an eviction; the mean over its heads. */
   slotsFor(tokens: number, generated: number): number[] {
-    const { plan, numKvHeads } = this.shape;
+    const { plan, numKvHeads, repeatSlots = 0 } = this.shape;
     return this.#layers.map(({ slots }, layer) => {
       const held = Math.ceil(slots.total / numKvHeads);
       const all = held + tokens;
@@ -145,7 +152,9 @@ export class KvCache {
       // Where layers compete, each has what it needs of the budgets of all behind the first eviction.
       const isSettled = plan.allocation.among === "model" && slots.listedTokens > 0;
       const budget = isSettled ? 0 : (plan.layers[layer]?.budget ?? plan.budget);
-      return Math.min(all, Math.max(held, budget) + plan.interval) + plan.recall + generated;
+      const read = Math.min(all, Math.max(held, budget) + plan.interval);
+      // What is generated comes behind the eviction, which gives the slots of the repeat up.
+      return read + plan.recall + Math.max(repeatSlots, generated);
     });
   }
 

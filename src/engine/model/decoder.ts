@@ -33,6 +33,8 @@ interface Pass {
   readonly isDense?: boolean;
   /** Queries whose attention is recorded. */
   readonly sample?: QuerySample | undefined;
+  /** Whether it repeats what was read: only the record counts then. */
+  readonly isRepeat?: boolean;
 }
 
 export class Decoder {
@@ -94,13 +96,27 @@ export class Decoder {
   /** A chunk of `tokens` tokens in `activations.tokens`, one list a layer; the embedding belongs to the first. */
   prefillLists(tokens: number, cacheLength: number, sample?: QuerySample): CommandList[] {
     const ids = this.activations.tokens;
-    const pass = { tokens, ids, step: this.chunkStep, cacheLength, sample };
-    return this.#weights.layers.map((weights, layer) => {
+    return this.#layerLists({ tokens, ids, step: this.chunkStep, cacheLength, sample });
+  }
+
+  /** A chunk of tokens that repeat what was read, for the record of its attention; one list a layer. */
+  repeatLists(tokens: number, cacheLength: number, sample: QuerySample): CommandList[] {
+    const ids = this.activations.tokens;
+    const pass = { tokens, ids, step: this.chunkStep, cacheLength, sample, isRepeat: true };
+    return this.#layerLists(pass);
+  }
+
+  /** Set a row of the hidden states aside; the function returned puts it back. */
+  saveRow(row: number): () => void {
+    const { hidden, outputRows } = this.activations;
+    const bytes = 4 * this.config.hiddenSize;
+    const copy = (source: GPUBuffer, sourceOffset: number, target: GPUBuffer, offset: number) => {
       const commands = new CommandList();
-      if (layer === 0) this.#encodeEmbed(commands, pass);
-      this.#encodeLayer(commands, { layer, weights }, pass);
-      return commands;
-    });
+      commands.copy({ source, sourceOffset, target, targetOffset: offset, bytes });
+      this.#submit(commands);
+    };
+    copy(hidden, row * bytes, outputRows, 0);
+    return () => copy(outputRows, 0, hidden, row * bytes);
   }
 
   /** Bring a bounded cache down to its budget; command lists built before must not be used any more. */
@@ -233,6 +249,15 @@ export class Decoder {
     for (const buffer of [...layers, ...steps]) this.#gpu.buffers.release(buffer);
   }
 
+  #layerLists(pass: Pass): CommandList[] {
+    return this.#weights.layers.map((weights, layer) => {
+      const commands = new CommandList();
+      if (layer === 0) this.#encodeEmbed(commands, pass);
+      this.#encodeLayer(commands, { layer, weights }, pass);
+      return commands;
+    });
+  }
+
   #encodeEmbed(commands: CommandList, { tokens, ids }: Pass): void {
     this.#operations.embed(commands, { tokens: ids, output: this.activations.hidden }, tokens);
   }
@@ -270,6 +295,8 @@ export class Decoder {
     const { hidden, normed, attended, gated, branch } = this.activations;
     const { norm, postNorm } = this.#operations;
     this.#encodeAttention(commands, layer, pass);
+    // Nobody reads what the last layer of a repeat puts out.
+    if (pass.isRepeat && layer === this.#weights.layers.length - 1) return;
     if (weights.attentionPostNorm === undefined) {
       weights.attentionOutput.encode(commands, { input: attended, output: hidden, step }, tokens);
     } else {
@@ -290,24 +317,27 @@ export class Decoder {
   #encodeAttention(
     commands: CommandList,
     layer: number,
-    { tokens, step, cacheLength, isDense, sample }: Pass,
+    { tokens, step, cacheLength, isDense, sample, isRepeat }: Pass,
   ): void {
-    const { frequencies, attention, rotateKeys, basis } = this.#layer(layer);
+    const { frequencies, attention, repeatAttention, rotateKeys, basis } = this.#layer(layer);
     const cache = this.#layerCache(layer);
     const { qkv, attended } = this.activations;
     const longest = this.#longest(layer, cacheLength);
-    const shared = { qkv, cache, output: attended, step, lse: this.eviction?.lse };
+    const record = { lse: this.eviction?.lse, sample: this.eviction?.sampleBuffer };
+    const shared = { qkv, cache, output: attended, step, ...record };
     const buffers: AttentionBuffers = { ...shared, ...this.#partial };
     const stored = { ...cache, keys: cache.unrotatedKeys ?? cache.keys };
     attention.encodeStore(commands, { ...buffers, cache: stored }, tokens);
     rotateKeys?.(commands, { cache, frequencies, step }, tokens);
-    if (tokens === 1) attention.encodeDecode(commands, buffers, longest);
+    if (isRepeat) repeatAttention?.encodePrefill(commands, buffers, tokens);
+    else if (tokens === 1) attention.encodeDecode(commands, buffers, longest);
     else if (this.sparsePrefill !== undefined && attention.shape.window === 0 && !isDense)
       this.sparsePrefill.encode(commands, layer, buffers, { tokens, cacheLength });
     else attention.encodePrefill(commands, buffers, tokens);
     basis?.leave(commands, { output: attended, step }, tokens);
-    if (sample !== undefined && this.eviction?.ranks(layer))
-      this.eviction.encodeRecord(commands, { qkv, cache, step }, longest);
+    if (sample === undefined || !this.eviction?.ranks(layer)) return;
+    const slots = longest - cacheLength + sample.endSlot - sample.firstSlot;
+    this.eviction.encodeRecord(commands, { qkv, cache, step }, slots);
   }
 
   #layerCache(layer: number): LayerCache {

@@ -38,6 +38,8 @@ export interface LayerOperations {
   readonly rope: Rope;
   readonly frequencies: GPUBuffer;
   readonly attention: Attention;
+  /** Where the policy looks at a repeat: attention that leaves the log-sum-exps of the repeat's softmax. */
+  readonly repeatAttention?: Attention;
   /** Where keys are cached before RoPE. */
   readonly rotateKeys?: RotateKeys;
   /** Where the cache holds rotated or smoothed rows. */
@@ -80,8 +82,10 @@ export async function createOperations(
     window: 0,
     keyType,
     valueType,
-    emitsLse: plan?.policy.records !== undefined,
   };
+  const queries = plan?.policy.records?.queries;
+  const isRepeated = queries === "repeat";
+  const lse = queries === undefined || isRepeated ? "none" : "all";
   const layers = config.layers.map(async (layer, index): Promise<LayerOperations> => {
     const frequencies = ropes[index];
     if (frequencies === undefined) throw new Error(`layer ${index} has no RoPE frequencies`);
@@ -100,9 +104,11 @@ export async function createOperations(
     const scales =
       lambda && gpu.buffers.upload("parameters", queryKeyScales(attentionShape, lambda));
     const recalls = (plan?.recall ?? 0) > 0;
-    const [rope, attention, rotateKeys, rotateRanked, basis] = await Promise.all([
+    const window = layer.slidingWindow ?? 0;
+    const [rope, attention, repeatAttention, rotateKeys, rotateRanked, basis] = await Promise.all([
       createRope(gpu, ropeShape),
-      createAttention(gpu, { ...attentionShape, window: layer.slidingWindow ?? 0 }),
+      createAttention(gpu, { ...attentionShape, window, lse }),
+      isRepeated ? createAttention(gpu, { ...attentionShape, window, lse: "repeat" }) : undefined,
       movesKeys ? createRotateKeys(gpu, { ...ropeShape, keyType }) : undefined,
       movesKeys && recalls
         ? createRotateKeys(gpu, { ...ropeShape, keyType, isRanked: true })
@@ -112,6 +118,7 @@ export async function createOperations(
     const packed = packFrequencies(frequencies.invFreq);
     const uploaded = gpu.buffers.upload("parameters", packed);
     const optional = {
+      ...(repeatAttention && { repeatAttention }),
       ...(rotateKeys && { rotateKeys }),
       ...(rotateRanked && { rotateRanked }),
       ...(basis && { basis }),
@@ -138,7 +145,7 @@ export async function createOperations(
     sparsePrefill:
       sparsity &&
       (await createSparsePrefill(gpu, sparsity, {
-        shape: attentionShape,
+        shape: { ...attentionShape, lse },
         numLayers: config.numLayers,
         chunkLength,
       })),

@@ -98,7 +98,7 @@ describe("a model with a bounded cache", function () {
     if (!policy.evicts) continue;
     for (const type of ["f32", "q8_0"])
       it(`generates under ${id} in ${type}, goes on in a second turn, and tells what it kept`, async () => {
-        const types = { cacheTypeK: type, cacheTypeV: type };
+        const types = { cacheTypeK: type, cacheTypeV: type, cacheAllocation: "uniform" };
         const model = await load({ ...SMALL, ...types, cachePolicy: id });
         const prompt = randomPrompt(100);
         const first = await generate(model, prompt, 5);
@@ -171,6 +171,15 @@ describe("a model with a bounded cache", function () {
       heads.map((lengths) => [...lengths]),
       [[16], [16], [16], [16], [16], [48]],
     );
+  });
+
+  it("draws the next token from the text it read, not from its repeat, under kvzip", async () => {
+    const prompt = randomPrompt(60);
+    const { tokens: expected } = await generate(await load(F32), prompt, 1);
+    const model = await load({ ...SMALL, cachePolicy: "kvzip" });
+    const { tokens, stats } = await generate(model, prompt, 1);
+    assert.deepEqual(tokens, expected);
+    assert.equal(stats.cache.tokensKept, 48);
   });
 
   it("begins anew when a prompt differs from what was evicted", async () => {

@@ -5,6 +5,7 @@ import { full } from "./full.ts";
 import { h2o } from "./h2o.ts";
 import { keyDiff } from "./keyDiff.ts";
 import { keyNorm } from "./keyNorm.ts";
+import { kvzip } from "./kvzip.ts";
 import { observedAttention } from "./observedAttention.ts";
 import type { CachePolicy } from "./policy.ts";
 import { snapKv } from "./snapKv.ts";
@@ -22,6 +23,7 @@ export const cachePolicies = {
   "key-norm": keyNorm,
   "key-diff": keyDiff,
   "value-norm": valueNorm,
+  kvzip,
 } as const satisfies Record<string, CachePolicy>;
 
 export type CachePolicyId = keyof typeof cachePolicies;

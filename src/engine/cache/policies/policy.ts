@@ -26,10 +26,13 @@ export interface ScoreKernel {
   grid(slots: number): Grid;
 }
 
-/** The attention a policy looks at: the mean over each GQA group of softmax weights, summed over queries. */
+/**
+ * The attention a policy looks at: the mean over each GQA group of softmax weights, summed over queries; of a repeat, the
+ * maximum over group and queries.
+ */
 export interface AttentionRecord {
-  /** All queries, or the last so many in front of an eviction. */
-  readonly queries: "all" | number;
+  /** All queries, the last so many in front of an eviction, or those of the tokens read once more to repeat them. */
+  readonly queries: "all" | number | "repeat";
   /** Whether sums go on over evictions, or begin anew behind each. */
   readonly accumulates: boolean;
 }
@@ -41,6 +44,8 @@ export interface CachePolicy {
   readonly evicts: boolean;
   /** Attention that must be recorded for its scores. */
   readonly records?: AttentionRecord;
+  /** Tokens that are repeated at once, and read between two evictions unless the chunk length is given. */
+  readonly tokensAtOnce?: number;
   /** Kernels that write the scores, in order; absent where sinks and the recent window fill the budget. */
   scoreKernels?(shape: ScoreShape): readonly ScoreKernel[];
   /** Recent window unless one is given, of `tokens` that the sinks leave. */

@@ -16,8 +16,8 @@ export interface AttentionShape extends HeadShape {
   readonly window: number;
   readonly keyType: CacheTypeId;
   readonly valueType: CacheTypeId;
-  /** Whether each query row's log-sum-exp is wanted as well. */
-  readonly emitsLse?: boolean;
+  /** Each query row's log-sum-exp as well: over all slots, or over those that a `Sample` names. */
+  readonly lse?: keyof typeof ROW_LSE;
 }
 
 /** One layer's cache: [rows, headDim] each. */
@@ -40,7 +40,15 @@ export interface AttentionBuffers {
   readonly statistics: GPUBuffer;
   /** [tokens, numHeads], base 2; where the shape emits it. */
   readonly lse?: GPUBuffer | undefined;
+  /** Which slots count in `lse`, see kernels/common/sample.wgsl; where the shape asks for those of a repeat. */
+  readonly sample?: GPUBuffer | undefined;
 }
+
+const ROW_LSE = {
+  none: "common/lse_dropped.wgsl",
+  all: "common/lse_emitted.wgsl",
+  repeat: "common/lse_of_repeat.wgsl",
+};
 
 const STORE_WORKGROUP = 32;
 const MERGE_WORKGROUP = 64;
@@ -120,10 +128,13 @@ export class Attention {
     return { partial: 4 * parts * headDim, statistics: 8 * parts };
   }
 
-  #lse({ lse }: AttentionBuffers): GPUBuffer[] {
-    if (!this.shape.emitsLse) return [];
-    if (lse === undefined) throw new Error("attention that emits log-sum-exps lacks their buffer");
-    return [lse];
+  #lse({ lse, sample }: AttentionBuffers): GPUBuffer[] {
+    const kind = this.shape.lse ?? "none";
+    const buffers = kind === "none" ? [] : kind === "all" ? [lse] : [lse, sample];
+    return buffers.map((buffer) => {
+      if (buffer === undefined) throw new Error(`attention lacks a buffer for its lse of ${kind}`);
+      return buffer;
+    });
   }
 }
 
@@ -142,7 +153,8 @@ export function attentionSources(
   const heads = headConstants(shape);
   const cache = cacheParts(shape);
   const split = splitOf(capabilities, shape);
-  const lse = rowLse(shape);
+  // What repeats is never a single token.
+  const lse = rowLse(shape.lse === "repeat" ? "none" : shape.lse);
   const constants = { ...queryConstants(shape), SPLIT: split };
   const decode = runsLanes(capabilities)
     ? { file: "attention_decode_lanes.wgsl", parts: cache, constants }
@@ -173,14 +185,14 @@ export function attentionSources(
   ];
 }
 
-/** The part behind `#include <row_lse>`, and the number of its binding: the last of the kernel. */
-function rowLse({ emitsLse = false }: AttentionShape): {
+/** The part behind `#include <row_lse>`, and the constant with its first binding, behind those of the kernel. */
+function rowLse(lse: keyof typeof ROW_LSE = "none"): {
   readonly part: { readonly row_lse: string };
   binding(number: number): Record<string, number>;
 } {
   return {
-    part: { row_lse: emitsLse ? "common/lse_emitted.wgsl" : "common/lse_dropped.wgsl" },
-    binding: (number) => (emitsLse ? { LSE_BINDING: number } : {}),
+    part: { row_lse: ROW_LSE[lse] },
+    binding: (number) => (lse === "none" ? {} : { LSE_BINDING: number }),
   };
 }
 
@@ -190,7 +202,7 @@ export function prefillSource(
   shape: AttentionShape,
   blocks: "all" | "listed",
 ): KernelSource {
-  const lse = rowLse(shape);
+  const lse = rowLse(shape.lse);
   const parts = { ...cacheParts(shape), ...lse.part, blocks: `common/blocks_${blocks}.wgsl` };
   const constants = {
     ...queryConstants(shape),
