@@ -6,9 +6,9 @@
 
 import { writeFileSync } from "node:fs";
 import { answerabilityFeatures } from "../../src/engine/answer/spans/answerability.ts";
-import { contestOf } from "../../src/engine/answer/spans/contest.ts";
 import type { Features } from "../../src/engine/answer/spans/spanFeatures.ts";
-import { likeliestByWords } from "../../src/engine/answer/spans/spanSearch.ts";
+import { areaUnderCurve, quantile } from "./curve.ts";
+import { ownParagraph } from "./ownParagraph.ts";
 import { readTrainingSet, type TrainingQuestion, type TrainingSet } from "./trainingQuestions.ts";
 
 /** Share of the answerable questions that may be refused. */
@@ -76,24 +76,11 @@ ${rows.join("\n")}
 `,
 );
 
-function exampleOf(question: TrainingQuestion, { index, paragraphs }: TrainingSet): Example {
-  const { paragraph, article, answers, text } = question;
-  const passage = { document: paragraph, start: 0, end: paragraph.text.length, score: 1 };
-  const termsOf = (words: string) => index.termsOf(words);
-  const terms = {
-    question: index.termWeights(paragraphs.get(article) ?? [], text).keys(),
-    termsOf,
-  };
-  const { asked, contestants } = contestOf([passage], text, terms);
-  const [contestant] = contestants;
-  if (!contestant) throw new Error("one passage was given");
-  const { words, competition } = contestant;
-  const span = likeliestByWords(words, { asked, competition });
-  const request = { question: text, passage: words, span, asked, competition, termsOf };
+function exampleOf(question: TrainingQuestion, set: TrainingSet): Example {
   return {
-    article,
-    isAnswerable: answers.length > 0,
-    features: answerabilityFeatures(request),
+    article: question.article,
+    isAnswerable: question.answers.length > 0,
+    features: answerabilityFeatures(ownParagraph(question, set)),
   };
 }
 
@@ -172,21 +159,6 @@ function solveSymmetric(lower: readonly Float64Array[], b: readonly number[]): n
 
 function logOdds({ bias, weights }: Logistic, { features }: Example): number {
   return names.reduce((sum, name, i) => sum + (weights[i] ?? 0) * (features[name] ?? 0), bias);
-}
-
-// Share of pairs in the right order; both sorted.
-function areaUnderCurve(good: readonly number[], bad: readonly number[]): number {
-  let below = 0;
-  let pairs = 0;
-  for (const value of good) {
-    while (below < bad.length && (bad[below] ?? 0) < value) below++;
-    pairs += below;
-  }
-  return pairs / (good.length * bad.length);
-}
-
-function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.floor(share * sorted.length)] ?? 0;
 }
 
 function dot(a: readonly number[], b: readonly number[]): number {

@@ -1,5 +1,5 @@
-// SQuAD's training articles (arXiv:1606.05250) as the fits need them. The last four articles of each file are never touched: they
-// are the development set.
+// SQuAD's training articles (arXiv:1606.05250) as the fits need them. The last four articles of each file are never fitted on; those
+// of version 1.1 are the development set, for what is reported at the end.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -44,18 +44,30 @@ interface SquadFile {
 }
 
 /** Read the training articles of `folder`: answerable questions of version 1.1, unanswerable ones of 2.0. */
-export async function readTrainingSet(folder: string): Promise<TrainingSet> {
+export function readTrainingSet(folder: string): Promise<TrainingSet> {
+  return readSet(folder, (title, lastFour) => !lastFour.some((titles) => titles.has(title)));
+}
+
+/** Read the development articles: likewise, never to fit on. */
+export function readDevelopmentSet(folder: string): Promise<TrainingSet> {
+  return readSet(folder, (title, [first]) => first?.has(title) === true);
+}
+
+async function readSet(
+  folder: string,
+  isWanted: (title: string, lastFour: readonly ReadonlySet<string>[]) => boolean,
+): Promise<TrainingSet> {
   // The files are SQuAD's own, whose shape is fixed.
   const files = FILES.map(
     (name) => JSON.parse(readFileSync(join(folder, name), "utf8")) as SquadFile,
   );
-  const held = new Set(
-    files.flatMap(({ data }) => data.slice(-NUM_DEVELOPMENT_ARTICLES).map(({ title }) => title)),
+  const lastFour = files.map(
+    ({ data }) => new Set(data.slice(-NUM_DEVELOPMENT_ARTICLES).map(({ title }) => title)),
   );
   const paragraphs = new Map<string, Map<string, SourceDocument>>();
   const questions: TrainingQuestion[] = [];
   for (const [version, { data }] of files.entries()) {
-    for (const article of data.filter(({ title }) => !held.has(title))) {
+    for (const article of data.filter(({ title }) => isWanted(title, lastFour))) {
       const own = paragraphs.get(article.title) ?? new Map<string, SourceDocument>();
       paragraphs.set(article.title, own);
       for (const { context, qas } of article.paragraphs) {

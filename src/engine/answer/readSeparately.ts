@@ -29,10 +29,17 @@ const SURE_SPAN_CONFIDENCE = -1.5;
 const MIN_QUOTE_SUPPORT = 0.5;
 const ASKS_FOR_SENTENCE =
   /\b(?:quote|sentences?|verbatim|exact words|word for word|lines?|list all|list the)\b/i;
-
-const ASKS_WHETHER =
-  /^\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should)\b(?!.*\bor\b)/i;
-const JUDGE_YOURSELF = "Whether it is so is for you to judge: this is the sentence nearest it.";
+/** Questions that a sentence answers, and what is said with it. */
+const ASKS_FOR_QUOTE = [
+  [
+    /^\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should)\b(?!.*\bor\b)/i,
+    "Whether it is so is for you to judge: this is the sentence nearest it.",
+  ],
+  [
+    /\b(?:which|what) (?:verse|sentence|line|passage|paragraph)s? (?:says?|said|mentions?|contains?|tells?|told|states?|describes?|speaks?|reads?|holds?)\b/i,
+    "This is the sentence that shares most with the question.",
+  ],
+] as const;
 const NEAREST =
   "The model was not sure of an answer: this is a quote, the sentence nearest the question.";
 
@@ -70,9 +77,10 @@ interface PlannedPassage extends ShownPassage, ScoredPassage {}
 /** Ask the model over the best passages one by one; the best answer that stands in its passage wins. */
 export async function readSeparately(request: ReadingRequest): Promise<Reading> {
   const weights = request.index.termWeights(request.documents, request.question);
-  // No span says yes or no; the sentence that is about it lets the reader judge.
-  if (ASKS_WHETHER.test(request.question))
-    return { reread: [], ...quoteInstead(request, weights, JUDGE_YOURSELF) };
+  // No span says yes or no, or is a sentence: the one that is about it is quoted.
+  for (const [pattern, note] of ASKS_FOR_QUOTE)
+    if (pattern.test(request.question))
+      return { reread: [], ...quoteInstead(request, weights, note) };
   const plan = await planReading(request, weights);
   const candidates: Candidate[] = [];
   const reread: TextPassage[] = [];

@@ -146,6 +146,13 @@ describe("answering with a model that copies spans", () => {
     assert.equal(either.answer, "1999");
   });
 
+  it("quotes the sentence that is asked for by its words", async () => {
+    const asked = "Which sentence says that the parliament was established in 1999?";
+    const answer = await ask(asked, { model: reader(() => " Queen Mara [1]") });
+    assert.match(answer.answer, /^“The parliament of Atlantis was established in 1999 .*”$/);
+    assert.equal(answer.citations[0]?.startLine, 4);
+  });
+
   it("refuses a question that the text only seems to answer, and shows what is near", async () => {
     const asked = "Which parliament of Atlantis was never established by Queen Mara?";
     const answer = await ask(asked, { model: reader(() => "", { unsaid: -1 }) });
