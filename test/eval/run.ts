@@ -40,7 +40,15 @@ function writePilot(): void {
   const path = join(repositoryRoot, PILOT_PATH);
   if (existsSync(path)) return;
   const git = ["cat-file", "blob", PILOT_BLOB];
-  writeFileSync(path, execFileSync("git", git, { cwd: repositoryRoot, maxBuffer: 64e6 }));
+  try {
+    const options = { cwd: repositoryRoot, maxBuffer: 64e6, stdio: "pipe" } as const;
+    writeFileSync(path, execFileSync("git", git, options));
+  } catch {
+    console.error(
+      `This clone's history lacks the pilot (blob ${PILOT_BLOB}): put it at ${PILOT_PATH}.`,
+    );
+    process.exit(1);
+  }
 }
 
 function run(command: readonly string[]): void {
