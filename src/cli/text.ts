@@ -141,11 +141,20 @@ function coverageText(coverage: Coverage): string {
   return `${parts.join(", ")}${left ? `; ${left}` : ""}.`;
 }
 
+function prefillText(prefill: RunStats["prefill"]): string[] {
+  if (prefill?.blocksAttended === undefined) return [];
+  const share = (100 * prefill.blocksAttended).toFixed(0);
+  return [
+    `Prefill attended to ${share} % of the blocks (${prefill.sparsity}): what stands in the others may be missed.`,
+  ];
+}
+
 function statsText(stats: RunStats | undefined): string[] {
   if (!stats) return [];
   const speed = (perSecond: number) => count(Math.round(perSecond));
   return [
     `${stats.model} on ${stats.adapter}${stats.adapterIsSoftware ? " (on the CPU: slow)" : ""}: ${count(stats.promptTokens)} tokens in at ${speed(stats.prefillTokensPerSecond)}/s, ${count(stats.generatedTokens)} out at ${speed(stats.decodeTokensPerSecond)}/s, first after ${(stats.timeToFirstTokenMs / 1000).toFixed(1)} s.`,
+    ...prefillText(stats.prefill),
   ];
 }
 

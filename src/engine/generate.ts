@@ -1,6 +1,6 @@
 // A model on the GPU as a LanguageModel: prefill what the cache lacks, decode ahead, roll back what nobody wanted.
 
-import type { CacheStats, RunStats } from "../protocol.ts";
+import type { CacheStats, PrefillStats, RunStats } from "../protocol.ts";
 import { type CacheIdentity, CacheKeeper, type ReadOptions } from "./cache/cacheKeeper.ts";
 import { deviceDigest } from "./cache/deviceDigest.ts";
 import { DecodeAhead } from "./decodeAhead.ts";
@@ -151,6 +151,11 @@ export class GpuLanguageModel implements LanguageModel {
     return readLogProbabilities(this.#parts, this.#prefill, { ...options, tokens, first, wanted });
   }
 
+  /** How sparse the last run's attention was; `undefined` where prefill is dense. */
+  async prefillStats(): Promise<PrefillStats | undefined> {
+    return this.#parts.decoder.sparsePrefill?.stats();
+  }
+
   cacheStats(): CacheStats {
     const { cache, decoder } = this.#parts;
     return { ...cache.stats(), ...(decoder.recall && { recall: decoder.recall.stats() }) };
@@ -279,8 +284,8 @@ export class GpuLanguageModel implements LanguageModel {
     clock: Clock,
     tokens: { prompt: number; read: number; generated: number },
   ): Promise<RunStats> {
-    const { gpu, decoder } = this.#parts;
-    const prefill = await decoder.sparsePrefill?.stats();
+    const { gpu } = this.#parts;
+    const prefill = await this.prefillStats();
     const { prefillMs, decodeMs, firstTokenMs } = clock.times();
     return {
       model: this.name,

@@ -38,6 +38,27 @@ const answer: Answer = {
 };
 
 describe("text of results", () => {
+  it("say which share of the blocks sparse prefill attended to", () => {
+    const prefill = { sparsity: "lambda", threshold: 0.3, thresholdOf: "blocks" } as const;
+    const stats = {
+      model: "m",
+      adapter: "a",
+      promptTokens: 9,
+      generatedTokens: 1,
+      prefillMs: 1,
+      decodeMs: 1,
+      prefillTokensPerSecond: 1,
+      decodeTokensPerSecond: 1,
+      timeToFirstTokenMs: 1,
+      gpuBytes: {},
+      cache: { policy: "full", typeK: "f16", typeV: "f16", tokensRead: 9, tokensKept: 9 },
+    };
+    const measured = { ...stats, prefill: { ...prefill, blocksAttended: 0.314 } };
+    const text = (of: object): string => answerText({ ...answer, stats: of } as Answer);
+    assert.match(text(measured), /Prefill attended to 31 % of the blocks \(lambda\)/);
+    assert.doesNotMatch(text({ ...stats, prefill }), /Prefill attended/);
+  });
+
   it("begins with the answer, marks the quotes that were found and gives places", () => {
     const lines = answerText(answer).split("\n");
     assert.equal(lines[0], "1999");

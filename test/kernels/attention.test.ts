@@ -1,23 +1,18 @@
 // The attention kernels against the reference: both of them over the same cache, filled in two passes by cache_store.wgsl.
 
 import type { CacheTypeId } from "../../src/engine/cache/types.ts";
-import { rowBytes } from "../../src/engine/cache/types.ts";
 import { withoutOptionalFeatures } from "../../src/engine/gpu/capabilities.ts";
 import { CommandList } from "../../src/engine/gpu/commandList.ts";
 import type { Gpu } from "../../src/engine/gpu/device.ts";
-import {
-  type Attention,
-  type AttentionBuffers,
-  type AttentionShape,
-  createAttention,
+import type {
+  AttentionBuffers,
+  AttentionShape,
 } from "../../src/engine/model/operations/attention.ts";
 import { qkvSize } from "../../src/engine/model/operations/rope.ts";
-import { createStepBuffer, writeStep } from "../../src/engine/model/step.ts";
-import { throughCache } from "../reference/cacheTypes.ts";
 import { attention as referenceAttention } from "../reference/operations.ts";
+import { type AttentionCase, setUpAttention } from "../support/attentionCase.ts";
 import { assertClose } from "../support/close.ts";
-import { readFloats, run, uploadFloats, useGpu } from "../support/gpu.ts";
-import { uploadHeads } from "../support/heads.ts";
+import { readFloats, run, useGpu } from "../support/gpu.ts";
 import { randomFloats } from "../support/random.ts";
 
 interface Case {
@@ -137,10 +132,7 @@ function toleranceOf({ type, valueType, sharpness }: Case): number {
 }
 
 /** A cache of `before` random tokens, and `tokens` more in a pass that was stored. */
-async function setUp(
-  gpu: Gpu,
-  test: Case,
-): Promise<{ attention: Attention; buffers: AttentionBuffers; expected: Expected }> {
+async function setUp(gpu: Gpu, test: Case): Promise<AttentionCase & { expected: Expected }> {
   const { headDim, groupSize, before, tokens, missing = 0, window = 0, sharpness = 1 } = test;
   const { type: keyType = "f32", valueType = keyType } = test;
   const shape: AttentionShape = {
@@ -154,75 +146,11 @@ async function setUp(
     ...(test.lse && { lse: test.lse }),
   };
   const length = before + tokens;
-  const capacity = length + 5;
-  // Tokens that the second head does not keep are stored in front of its rows.
-  const rows = NUM_KV_HEADS * capacity + missing;
   const rowSize = qkvSize(shape);
-  const qkv = randomFloats(length * rowSize, headDim + length);
   const queryValues = shape.numHeads * headDim;
-  for (let i = 0; i < qkv.length; i++)
-    if (i % rowSize < queryValues) qkv[i] = (qkv[i] ?? 0) * sharpness;
-
-  const attention = await createAttention(gpu, shape);
-  const partial = attention.partialBytes(length);
-  const allocate = (bytes: number): GPUBuffer => gpu.buffers.allocate({ purpose: "cache", bytes });
-  // Slots behind the end are never empty in real use: NaN there must not reach the output.
-  const garbage = (type: CacheTypeId): Uint32Array =>
-    new Uint32Array((rows * rowBytes(type, headDim)) / 4).fill(0x7fc07fc0);
-  const common = {
-    cache: {
-      keys: gpu.buffers.upload("cache", garbage(keyType)),
-      values: gpu.buffers.upload("cache", garbage(valueType)),
-      heads: uploadHeads(gpu, [
-        [0, 0],
-        [capacity + missing, -missing],
-      ]),
-    },
-    output: allocate(4 * tokens * queryValues),
-    partial: allocate(partial.partial),
-    statistics: allocate(partial.statistics),
-    ...(test.lse && { lse: allocate(4 * tokens * shape.numHeads) }),
-  };
-  const store = (first: number, count: number): AttentionBuffers => {
-    const step = createStepBuffer(gpu);
-    writeStep(gpu, step, { numTokens: count, firstPosition: first, firstSlot: first });
-    const rows = qkv.subarray(first * rowSize, (first + count) * rowSize);
-    const buffers = { ...common, qkv: uploadFloats(gpu, rows), step };
-    const commands = new CommandList();
-    attention.encodeStore(commands, buffers, count);
-    run(gpu, commands);
-    return buffers;
-  };
-  if (before > 0) store(0, before);
-  const buffers = store(before, tokens);
-  const kept = [length, length - missing];
-  return { attention, buffers, expected: expectedOutput(qkv, shape, { length, tokens, kept }) };
-}
-
-function expectedOutput(
-  qkv: Float32Array,
-  shape: AttentionShape,
-  { length, tokens, kept }: { length: number; tokens: number; kept: readonly number[] },
-): Expected {
-  const { numHeads, numKvHeads, headDim } = shape;
-  const rowSize = qkvSize(shape);
-  const headRows = (head: number): Float32Array =>
-    Float32Array.from(
-      { length: length * headDim },
-      (_, i) => qkv[Math.floor(i / headDim) * rowSize + head * headDim + (i % headDim)] ?? 0,
-    );
-  const join = (first: number, type: CacheTypeId): Float32Array => {
-    const joined = new Float32Array(numKvHeads * length * headDim);
-    for (let head = 0; head < numKvHeads; head++)
-      joined.set(throughCache(type, headRows(first + head)), head * length * headDim);
-    return joined;
-  };
-  const queries = new Float32Array(tokens * numHeads * headDim);
-  for (let token = 0; token < tokens; token++) {
-    const row = (length - tokens + token) * rowSize;
-    queries.set(qkv.subarray(row, row + numHeads * headDim), token * numHeads * headDim);
-  }
-  const keys = join(numHeads, shape.keyType);
-  const values = join(numHeads + numKvHeads, shape.valueType);
-  return referenceAttention({ ...shape, queries, keys, values, length, kept });
+  const qkv = randomFloats(length * rowSize, headDim + length).map((value, i) =>
+    i % rowSize < queryValues ? value * sharpness : value,
+  );
+  const set = await setUpAttention(gpu, shape, { qkv, tokens, missing: [0, missing] });
+  return { ...set, expected: referenceAttention({ ...set.input, window }) };
 }

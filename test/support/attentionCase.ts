@@ -16,6 +16,12 @@ import type { AttentionInput } from "../reference/operations.ts";
 import { run, uploadFloats } from "./gpu.ts";
 import { uploadHeads } from "./heads.ts";
 
+export interface AttentionData {
+  readonly qkv: Float32Array;
+  readonly tokens: number;
+  readonly missing?: readonly number[];
+}
+
 export interface AttentionCase {
   readonly attention: Attention;
   /** Buffers of the last pass, stored. */
@@ -24,35 +30,42 @@ export interface AttentionCase {
   readonly input: AttentionInput;
 }
 
-/** Put `qkv` [tokens, qkvSize] into a cache in two passes, the last of `tokens` tokens. */
+/**
+ * Put `qkv` [tokens, qkvSize] into a cache in two passes, the last of `tokens` tokens. A KV head may miss so many of the first
+ * tokens, as if an eviction had taken them.
+ */
 export async function setUpAttention(
   gpu: Gpu,
   shape: AttentionShape,
-  qkv: Float32Array,
-  tokens: number,
+  { qkv, tokens, missing = [] }: AttentionData,
 ): Promise<AttentionCase> {
   const { numHeads, numKvHeads, headDim, keyType, valueType } = shape;
   const rowSize = qkvSize(shape);
   const length = qkv.length / rowSize;
-  const capacity = length + 5;
+  // Tokens that a head misses are stored in front of its rows.
+  let rows = 0;
+  const heads = Array.from({ length: numKvHeads }, (_, head): [number, number] => {
+    const { [head]: absent = 0 } = missing;
+    const firstRow = rows + absent;
+    rows = firstRow + length + 5;
+    return [firstRow, -absent];
+  });
   const attention = await createAttention(gpu, shape);
   const partial = attention.partialBytes(length);
   const allocate = (bytes: number): GPUBuffer => gpu.buffers.allocate({ purpose: "cache", bytes });
   // Slots behind the end are never empty in real use: NaN there must not reach the output.
   const garbage = (type: CacheTypeId): Uint32Array =>
-    new Uint32Array((numKvHeads * capacity * rowBytes(type, headDim)) / 4).fill(0x7fc07fc0);
+    new Uint32Array((rows * rowBytes(type, headDim)) / 4).fill(0x7fc07fc0);
   const common = {
     cache: {
       keys: gpu.buffers.upload("cache", garbage(keyType)),
       values: gpu.buffers.upload("cache", garbage(valueType)),
-      heads: uploadHeads(
-        gpu,
-        Array.from({ length: numKvHeads }, (_, head) => [head * capacity, 0]),
-      ),
+      heads: uploadHeads(gpu, heads),
     },
     output: allocate(4 * tokens * numHeads * headDim),
     partial: allocate(partial.partial),
     statistics: allocate(partial.statistics),
+    ...(shape.lse && { lse: allocate(4 * tokens * numHeads) }),
   };
   const store = (first: number, count: number): AttentionBuffers => {
     const step = createStepBuffer(gpu);
@@ -66,7 +79,9 @@ export async function setUpAttention(
   };
   const before = length - tokens;
   if (before > 0) store(0, before);
-  return { attention, buffers: store(before, tokens), input: inputOf(shape, qkv, tokens) };
+  const kept = heads.map(([, surplus]) => length + surplus);
+  const input = { ...inputOf(shape, qkv, tokens), kept };
+  return { attention, buffers: store(before, tokens), input };
 }
 
 function inputOf(shape: AttentionShape, qkv: Float32Array, tokens: number): AttentionInput {

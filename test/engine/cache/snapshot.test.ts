@@ -198,6 +198,8 @@ describe("a model's cache, saved and restored", function () {
       { cacheTypeK: "f32" },
       { chunkLength: 64 },
       { ropeScaling: "linear", ropeFactor: 2 },
+      { prefillSparsity: "lambda" },
+      { prefillSparsity: "lambda", prefillThreshold: 0.5 },
       { ...bounded, cachePolicy: "h2o" },
       { ...bounded, cachePolicy: "h2o", cacheBudget: 50 },
       { ...bounded, cachePolicy: "h2o", cacheQueryStride: 4 },

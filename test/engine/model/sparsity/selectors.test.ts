@@ -127,7 +127,7 @@ async function setUp(gpu: Gpu, test: Case): Promise<AttentionCase> {
     const topic = at(topics, Math.floor(i / rowSize / 50) * rowSize + (i % rowSize));
     return Math.round(128 * (value + 3 * topic)) / 128;
   });
-  return setUpAttention(gpu, shape, qkv, tokens);
+  return setUpAttention(gpu, shape, { qkv, tokens });
 }
 
 async function prefill(
