@@ -39,7 +39,9 @@ fn main(
   let token = row / GROUP_SIZE;
   let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
   let first_slot = slots_of(heads[kv_head], step.first_slot);
-  let query_slot = first_slot + token;
+  let length = slots_of(heads[kv_head], step.cache_length);
+  // Where slots are no part of the pass's own, every query sees all of them.
+  let query_slot = select(length - 1u, first_slot + token, IS_CAUSAL);
 
   var query: array<vec4<f32>, VECTORS>;
   var result: array<vec4<f32>, VECTORS>;
@@ -52,7 +54,7 @@ fn main(
 
   let first_token = (max(first_row, front) - front) / GROUP_SIZE;
   let last_token = min((first_row + ROWS - 1u - front) / GROUP_SIZE, step.num_tokens - 1u);
-  let end = first_slot + last_token + 1u;
+  let end = select(length, first_slot + last_token + 1u, IS_CAUSAL);
   var start = 0u;
   if (WINDOW > 0u) {
     start = first_slot + first_token + 1u;

@@ -33,7 +33,7 @@ fn main(invocation: Invocation) {
   // Keys that may move to other positions have their head's slots for positions, and so has its query.
   let kv_head = min(head / (NUM_HEADS / NUM_KV_HEADS), NUM_KV_HEADS - 1u);
   let first = select(slots_of(heads[kv_head], step.first_position), step.first_position, ROTATES_KEYS);
-  let position = first + token;
+  let position = (first + token) % PERIOD;
   // They are cached before rotation: rotate_keys.wgsl turns them.
   let is_rotated = ROTATES_KEYS || head < NUM_HEADS;
   for (var pair = invocation.local_index; pair < PAIRS; pair += WORKGROUP_SIZE) {

@@ -6,6 +6,7 @@ import type { ModelSettings, Observer } from "../protocol.ts";
 import { cacheBasisOf } from "./cache/basisPlan.ts";
 import type { CacheIdentity } from "./cache/cacheKeeper.ts";
 import { type CachePlan, planCache } from "./cache/cachePlan.ts";
+import { DUAL_CHUNK, type DualChunk, planDualChunk } from "./cache/dualChunk.ts";
 import { KvCache, type KvCacheShape } from "./cache/kvCache.ts";
 import { PAGE_TOKENS } from "./cache/recall/pageLayout.ts";
 import { createRepetition, repeatSlots } from "./cache/repetition.ts";
@@ -62,7 +63,8 @@ async function build(
   const sparsity = planSparsity(settings, plan);
   const { tokensAtOnce } = plan?.policy ?? {};
   const repetition = tokensAtOnce ? createRepetition(tokenizer, tokensAtOnce) : undefined;
-  const { contextLength, maxSlots, ropes } = planPositions(config, settings, plan);
+  const dualChunk = planDualChunk(settings, config, plan);
+  const { contextLength, maxSlots, ropes } = planPositions(config, settings, { plan, dualChunk });
   const cacheShape = {
     numLayers: config.numLayers,
     numKvHeads: config.numKvHeads,
@@ -71,6 +73,7 @@ async function build(
     typeV: cacheTypeOf(settings.cacheTypeV, config.headDim),
     maxSlots,
     ...(plan && { plan }),
+    ...(dualChunk && { dualChunk }),
     ...(await cacheBasisOf(settings, { config, plan, path: file.file.path, signal })),
     ...(repetition && { repeatSlots: repeatSlots(repetition) }),
   };
@@ -125,7 +128,7 @@ async function build(
 
 /** All that cached keys and values depend on beside the model's file and the tokens. */
 function cacheIdentity(
-  { typeK, typeV, plan, rotation, lambdas }: KvCacheShape,
+  { typeK, typeV, plan, dualChunk, rotation, lambdas }: KvCacheShape,
   { chunkLength, ropes }: { chunkLength: number; ropes: readonly RopeFrequencies[] },
 ): CacheIdentity {
   const rope = createHash("sha256");
@@ -138,6 +141,7 @@ function cacheIdentity(
     ...(lambdas && { smoothing: digestOf(lambdas) }),
     chunkLength,
     rope: rope.digest("hex"),
+    ...(dualChunk && { ...dualChunk, schemeId: DUAL_CHUNK }),
     // All of the plan's ids and numbers, whatever they are: a new one must not be forgotten here.
     ...Object.fromEntries(
       Object.entries(plan ?? {}).filter(
@@ -167,7 +171,7 @@ function dependsOnLength({ layers }: DecoderConfig, { ropeScaling }: ModelSettin
 function planPositions(
   config: DecoderConfig,
   settings: ModelSettings,
-  plan: CachePlan | undefined,
+  { plan, dualChunk }: { plan: CachePlan | undefined; dualChunk: DualChunk | undefined },
 ): { contextLength: number; maxSlots: number; ropes: RopeFrequencies[] } {
   const { ropeScaling, ropeFactor, contextLength: wanted } = settings;
   const trained = config.trainedContextLength;
@@ -178,7 +182,8 @@ function planPositions(
     trained,
     ropeFactor,
   );
-  const usual = Math.min(longest, DEFAULT_CONTEXT_LENGTH);
+  // Chunks keep all distances within the trained ones: the text may be longer than any context.
+  const usual = dualChunk ? DEFAULT_CONTEXT_LENGTH : Math.min(longest, DEFAULT_CONTEXT_LENGTH);
   const contextLength = wanted ?? usual;
   // Positions within the cache do not grow with the text, so that it may be longer than any context.
   const maxSlots = plan?.scheme.movesKeys
@@ -187,7 +192,8 @@ function planPositions(
   const ropes = config.layers.map(({ rope, slidingWindow }) => {
     // Layers with a window never see long distances: their scaling stays the file's.
     const scaling = ropeScalingOf(slidingWindow ? "auto" : ropeScaling, rope);
-    const request = { contextLength: maxSlots, ...(ropeFactor && { factor: ropeFactor }) };
+    const length = dualChunk && !slidingWindow ? trained : maxSlots;
+    const request = { contextLength: length, ...(ropeFactor && { factor: ropeFactor }) };
     return scaling.frequencies(rope, request);
   });
   return { contextLength, maxSlots, ropes };

@@ -1,5 +1,6 @@
 // Reads tokens into the cache in chunks whose length follows the measured speed.
 
+import { chunkAt } from "./cache/dualChunk.ts";
 import type { KvCache } from "./cache/kvCache.ts";
 import type { Repetition } from "./cache/repetition.ts";
 import { throwIfStopped } from "./errors.ts";
@@ -56,8 +57,8 @@ export class Prefill {
       const interval = eviction?.plan.interval ?? Number.POSITIVE_INFINITY;
       const sinceEviction = (start - first) % interval;
       const untilEviction = Math.min(interval - sinceEviction, tokens.length - start);
-      chunk = Math.min(this.#chunkLength(start), untilEviction);
       const { length } = cache;
+      chunk = Math.min(this.#chunkLength(start), untilEviction, this.#untilChunk(length));
       const left = untilEviction - chunk;
       const sample = eviction?.sample(chunk, { since: sinceEviction, left, length });
       const ids = tokens.slice(start, start + chunk);
@@ -88,6 +89,12 @@ export class Prefill {
       await repeatUnrecorded(parts, rows, signal);
     }
     await decoder.evict();
+  }
+
+  /** Tokens until positions begin anew, when the cache holds `length`. */
+  #untilChunk(length: number): number {
+    const { dualChunk } = this.#model.decoder;
+    return dualChunk ? chunkAt(dualChunk.chunk, length).left : Number.POSITIVE_INFINITY;
   }
 
   /** Tokens of the pass that begins with token `start`. */

@@ -15,6 +15,10 @@ import {
   rotatedHeads,
   scaleHeadsSource,
 } from "../../src/engine/model/operations/cacheBasis.ts";
+import {
+  joinAttentionSource,
+  turnQueriesSource,
+} from "../../src/engine/model/operations/dualChunkAttention.ts";
 import { embedSource } from "../../src/engine/model/operations/embed.ts";
 import { linearSources } from "../../src/engine/model/operations/linearKernels.ts";
 import { nllSource } from "../../src/engine/model/operations/nll.ts";
@@ -213,6 +217,24 @@ const recalls: KernelVariants = (capabilities) =>
     }),
   );
 
+const duals: KernelVariants = (capabilities) =>
+  headDims.flatMap((headDim) => {
+    const heads = { numHeads: 6, numKvHeads: 2, headDim };
+    const chunk = { chunkLength: 40, chunkSize: 48 };
+    const shape = { ...heads, scale: 1, window: 0, keyType: "f32", valueType: "f32" } as const;
+    return [
+      ...(["interleaved", "half"] as const).flatMap((pairing) =>
+        (["next", "earlier"] as const).map((past) =>
+          turnQueriesSource({ ...heads, ropeDim: headDim, pairing }, chunk, past),
+        ),
+      ),
+      joinAttentionSource(heads),
+      ...attentionAdapters(capabilities).flatMap((adapter) =>
+        attentionSources(adapter, { ...shape, lse: "all", isCausal: false }),
+      ),
+    ];
+  });
+
 export const kernelVariants: readonly KernelVariants[] = [
   heads,
   embeds,
@@ -222,6 +244,7 @@ export const kernelVariants: readonly KernelVariants[] = [
   attentions,
   sparsePrefills,
   evictions,
+  duals,
   bases,
   recalls,
 ];

@@ -4,6 +4,7 @@
 import type { DecoderConfig, WeightRole } from "../../src/engine/model/decoderConfig.ts";
 import { openModel } from "../../src/engine/model/loadWeights.ts";
 import { weightFormats } from "../../src/engine/model/weightFormats/index.ts";
+import { chunkOf, type DualChunk, keyPlace, queryPlace } from "./dualChunk.ts";
 import { ropeTable, rotate } from "./rope.ts";
 
 export interface ReferenceModel {
@@ -28,6 +29,8 @@ export interface ReferenceOptions {
   /** Decides between longrope's short and long divisors. Default: the number of tokens. */
   readonly contextLength?: number;
   readonly mutations?: Mutations;
+  /** Dual chunk attention in layers without a sliding window. */
+  readonly dualChunk?: DualChunk;
 }
 
 /** Read and dequantise a whole model. For small files only. */
@@ -76,7 +79,10 @@ export function referenceLogProbabilities(
     ),
   );
   for (let layer = 0; layer < config.numLayers; layer++)
-    hidden = runLayer(model, { layer, hidden, contextLength, mutations });
+    hidden = runLayer(model, {
+      ...{ layer, hidden, contextLength, mutations },
+      dualChunk: options.dualChunk,
+    });
 
   const outputNorm = model.weight("outputNorm");
   const output = model.weight("output");
@@ -100,6 +106,7 @@ interface LayerInput {
   readonly hidden: readonly Float64Array[];
   readonly contextLength: number;
   readonly mutations: Mutations;
+  readonly dualChunk: DualChunk | undefined;
 }
 
 function runLayer(model: ReferenceModel, input: LayerInput): Float64Array[] {
@@ -123,7 +130,7 @@ function runLayer(model: ReferenceModel, input: LayerInput): Float64Array[] {
 /** Attention of every position to those before it, after the output projection. */
 function attend(
   model: ReferenceModel,
-  { layer, contextLength, mutations }: LayerInput,
+  { layer, contextLength, mutations, dualChunk }: LayerInput,
   normed: readonly Float64Array[],
 ): Float64Array[] {
   const { config } = model;
@@ -131,6 +138,7 @@ function attend(
   const layerConfig = config.layers[layer];
   if (layerConfig === undefined) throw new Error(`the config has no layer ${layer}`);
   const window = mutations.ignoreSlidingWindow ? undefined : layerConfig.slidingWindow;
+  const dual = layerConfig.slidingWindow === undefined ? dualChunk : undefined;
   const table = ropeTable(layerConfig.rope, contextLength);
   const pairing = mutations.swapRopePairing
     ? layerConfig.rope.pairing === "half"
@@ -141,7 +149,7 @@ function attend(
   const project = (
     role: "q" | "k" | "v",
     norm: "qNorm" | "kNorm" | undefined,
-    shift: number | undefined,
+    place: ((position: number) => number) | undefined,
   ): Float64Array[][] =>
     normed.map((x, position) => {
       const projected = multiply(model.weight(role, layer), x);
@@ -153,26 +161,37 @@ function attend(
           norm && config.hasQkNorm
             ? rmsNorm(head, model.weight(norm, layer), config.rmsNormEpsilon)
             : head;
-        return shift === undefined ? scaled : rotate(scaled, position + shift, table, pairing);
+        return place === undefined ? scaled : rotate(scaled, place(position), table, pairing);
       });
     });
-  const queries = project("q", "qNorm", mutations.queryPositionShift ?? 0);
-  const keys = project("k", "kNorm", 0);
+  const shift = mutations.queryPositionShift ?? 0;
+  // Queries by how many chunks earlier the key is, where positions begin anew with each chunk.
+  const queriesFor = (dual ? [0, 1, 2] : [0]).map((chunks) =>
+    project("q", "qNorm", (position) =>
+      dual ? queryPlace(dual, position, chunks) : position + shift,
+    ),
+  );
+  const keys = project("k", "kNorm", (position) => (dual ? keyPlace(dual, position) : position));
   const values = project("v", undefined, undefined);
 
   const kvHeadOf = (head: number): number =>
     mutations.interleavedKvGroups ? head % numKvHeads : Math.floor(head / (numHeads / numKvHeads));
+  const queryAt = (position: number, key: number, head: number): Float64Array => {
+    const chunks = dual ? Math.min(2, chunkOf(dual, position) - chunkOf(dual, key)) : 0;
+    return at(at(at(queriesFor, chunks), position), head);
+  };
   const outputWeight = model.weight("attentionOutput", layer);
   return normed.map((_, position) => {
     const first = window === undefined ? 0 : Math.max(0, position - window + 1);
     const joined = new Float64Array(numHeads * headDim);
     for (let head = 0; head < numHeads; head++) {
       if (head === mutations.droppedHead) continue;
-      const query = at(at(queries, position), head);
       const kvHead = kvHeadOf(head);
       const scores: number[] = [];
       for (let t = first; t <= position; t++)
-        scores.push(dot(query, at(at(keys, t), kvHead)) * config.attentionScale);
+        scores.push(
+          dot(queryAt(position, t, head), at(at(keys, t), kvHead)) * config.attentionScale,
+        );
       softmax(scores).forEach((weight, i) => {
         const value = at(at(values, first + i), kvHead);
         // In bounds by the loop, and the innermost one of long prompts.

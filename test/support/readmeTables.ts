@@ -10,9 +10,11 @@ import { suites } from "../../src/cli/eval/suites/index.ts";
 import { modelOptions, samplingOptions } from "../../src/cli/options.ts";
 import { PROMPT_FORMATS } from "../../src/engine/answer/promptFormats/index.ts";
 import { cacheAllocations } from "../../src/engine/cache/allocations/index.ts";
+import { positionSchemes } from "../../src/engine/cache/positionSchemes.ts";
 import { cacheTypes } from "../../src/engine/cache/types.ts";
 import { documentFormats } from "../../src/engine/documents/index.ts";
 import { architectures } from "../../src/engine/model/architectures/index.ts";
+import { ropeScalings } from "../../src/engine/model/rope/index.ts";
 import { DENSE, prefillSelectors } from "../../src/engine/model/sparsity/index.ts";
 import { weightFormats } from "../../src/engine/model/weightFormats/index.ts";
 import { PRE_TOKENIZERS } from "../../src/engine/tokenizer/preTokenizers.ts";
@@ -65,6 +67,16 @@ const tables: Readonly<Record<string, () => string>> = {
           `${threshold} of the ${of === "mass" ? "attention foretold" : "blocks in sight"}`,
         ]),
       ],
+    ),
+  positions: () =>
+    markdownRows(
+      ["`--position-scheme`", "a token's position is"],
+      Object.entries(positionSchemes).map(([id, { description }]) => [code(id), description]),
+    ),
+  scalings: () =>
+    markdownRows(
+      ["`--rope-scaling`", "what it does"],
+      Object.entries(ropeScalings).map(([id, { description }]) => [code(id), description]),
     ),
   allocations: () =>
     markdownRows(

@@ -2,6 +2,7 @@
 // begins. Made without an adapter, so that the cache can be planned by the length before the model is loaded.
 
 import type { ModelSettings, Passage } from "../../protocol.ts";
+import { DUAL_CHUNK } from "../cache/dualChunk.ts";
 import { cachePolicyOf } from "../cache/policies/index.ts";
 import { positionSchemeOf } from "../cache/positionSchemes.ts";
 import type { SourceDocument } from "../documents/document.ts";
@@ -103,7 +104,8 @@ function sharedLength(a: readonly number[], b: readonly number[]): number {
 function planSettings(settings: ModelSettings, needs: Needs): ModelSettings {
   const { cachePolicy, cacheBudget, contextLength } = settings;
   const longest = contextLength ?? Math.min(needs.trained, LONGEST_FULL);
-  if (cachePolicy !== undefined) return withRoom(settings, needs);
+  if (cachePolicy !== undefined || settings.positionScheme === DUAL_CHUNK)
+    return withRoom(settings, needs);
   if (cacheBudget === undefined && needs.tokens <= longest) return settings;
   const chunkLength = settings.chunkLength ?? BOUNDED_CHUNK;
   const free = needs.trained - chunkLength - needs.room;
@@ -134,8 +136,8 @@ interface Needs {
 function withRoom(settings: ModelSettings, { tokens, trained }: Needs): ModelSettings {
   const [, policy] = cachePolicyOf(settings.cachePolicy);
   const [, scheme] = positionSchemeOf(settings.positionScheme ?? policy.positionScheme);
-  if (!policy.evicts || !scheme.movesKeys || tokens <= (settings.contextLength ?? trained))
-    return settings;
+  const isUnlimited = settings.positionScheme === DUAL_CHUNK || (policy.evicts && scheme.movesKeys);
+  if (!isUnlimited || tokens <= (settings.contextLength ?? trained)) return settings;
   // A power of two, so that the model is not loaded anew for every document.
   return { ...settings, contextLength: 2 ** Math.ceil(Math.log2(tokens)) };
 }

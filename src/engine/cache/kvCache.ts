@@ -8,6 +8,7 @@ import type { CacheBuffers } from "../model/operations/attention.ts";
 import type { Position } from "../model/step.ts";
 import { CacheLayer } from "./cacheLayer.ts";
 import type { CachePlan } from "./cachePlan.ts";
+import { DUAL_CHUNK, type DualChunk } from "./dualChunk.ts";
 import type { LayerSlots } from "./layerSlots.ts";
 import type { CacheRotationId } from "./rotation.ts";
 import { type CacheTypeId, rowBytes } from "./types.ts";
@@ -24,6 +25,8 @@ export interface KvCacheShape {
   readonly repeatSlots?: number;
   /** Absent: every token stays. */
   readonly plan?: CachePlan;
+  /** Chunks of the text in which positions begin anew. */
+  readonly dualChunk?: DualChunk;
   /** Default: off. */
   readonly rotation?: CacheRotationId;
   /** SmoothAttention's λ of each layer [numKvHeads, headDim]. */
@@ -254,7 +257,7 @@ export class KvCache {
   }
 
   stats(): CacheStats {
-    const { numLayers, numKvHeads, typeK, typeV, plan, rotation, lambdas } = this.shape;
+    const { numLayers, numKvHeads, typeK, typeV, plan, dualChunk, rotation, lambdas } = this.shape;
     const read = this.tokensRead;
     const bytes = [...this.#planes].map(([plane, perSlot]): [string, number] => [plane, perSlot]);
     const perSlot = bytes.reduce((sum, [, bytes]) => sum + bytes, 0);
@@ -263,7 +266,7 @@ export class KvCache {
     const rows = this.slots.reduce((sum, slots) => sum + slots.rows, 0);
     return {
       policy: plan?.policyId ?? "full",
-      positionScheme: plan?.schemeId ?? "original",
+      positionScheme: plan?.schemeId ?? (dualChunk ? DUAL_CHUNK : "original"),
       ...(plan && { allocation: plan.allocationId }),
       ...(plan && { budget: plan.budget, sinks: plan.sinks, recent: plan.recent }),
       ...(plan?.policy.records?.queries === "all" && { queryStride: plan.queryStride }),

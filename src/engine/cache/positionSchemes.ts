@@ -23,6 +23,12 @@ export const positionSchemes = {
     movesKeys: true,
     position: (_token: number, slot: number) => slot,
   },
+  "dual-chunk": {
+    description:
+      "the token's place in its chunk of the text; no distance is beyond training, whatever the length",
+    movesKeys: false,
+    position: (token: number) => token,
+  },
 } as const satisfies Record<string, PositionScheme>;
 
 export type PositionSchemeId = keyof typeof positionSchemes;

@@ -17,6 +17,7 @@ import {
 } from "./decoderOperations.ts";
 import type { DecoderWeights, LayerWeights } from "./decoderWeights.ts";
 import type { AttentionBuffers } from "./operations/attention.ts";
+import type { DualChunkAttention } from "./operations/dualChunkAttention.ts";
 import type { Sampler } from "./operations/sampler.ts";
 import type { SparsePrefill } from "./sparsity/sparsePrefill.ts";
 import { createStepBuffer, writeStep } from "./step.ts";
@@ -51,6 +52,8 @@ export class Decoder {
   readonly sparsePrefill: SparsePrefill | undefined;
   /** Brings evicted tokens back, where the settings ask for it. */
   readonly recall: Recall | undefined;
+  /** Where positions begin anew with every chunk of the text: a pass lies in one of them. */
+  readonly dualChunk: DualChunkAttention | undefined;
   /** The slots an eviction leaves. */
   readonly #keptStep: GPUBuffer;
   readonly #gpu: Gpu;
@@ -75,6 +78,7 @@ export class Decoder {
     this.eviction = operations.eviction;
     this.sparsePrefill = operations.sparsePrefill;
     this.recall = operations.recall;
+    this.dualChunk = operations.dualChunk;
     this.#partial = this.#allocatePartial();
   }
 
@@ -89,6 +93,7 @@ export class Decoder {
     this.#releasePartial();
     this.#partial = this.#allocatePartial();
     this.eviction?.reserve(this.#cache);
+    this.dualChunk?.forget();
     this.sparsePrefill?.reserve(Math.max(...this.#cache.slots.map(({ capacity }) => capacity)));
     await this.#gpu.kernels.forgetBindings();
   }
@@ -194,8 +199,10 @@ export class Decoder {
 
   /** Read the token drawn last, and draw the next one. The cache's length with it is at most `cacheLength`. */
   decodeList(cacheLength: number): CommandList {
-    const splits = this.#operations.layers.map(({ attention }, layer) =>
-      attention.splits(this.#longest(layer, cacheLength)),
+    const splits = this.#operations.layers.map(
+      ({ attention, dual }, layer) =>
+        (dual && this.dualChunk?.decodeKey(dual, cacheLength)) ??
+        attention.splits(this.#longest(layer, cacheLength)),
     );
     const key = splits.join();
     let commands = this.#decodeLists.get(key);
@@ -239,6 +246,7 @@ export class Decoder {
     this.#releasePartial();
     this.sampler.dispose();
     this.eviction?.dispose();
+    this.dualChunk?.dispose();
     this.sparsePrefill?.dispose();
     this.recall?.dispose();
     const layers = this.#operations.layers.flatMap(({ frequencies, scales }) => [
@@ -319,7 +327,7 @@ export class Decoder {
     layer: number,
     { tokens, step, cacheLength, isDense, sample, isRepeat }: Pass,
   ): void {
-    const { frequencies, attention, repeatAttention, rotateKeys, basis } = this.#layer(layer);
+    const { frequencies, attention, repeatAttention, dual, rotateKeys, basis } = this.#layer(layer);
     const cache = this.#layerCache(layer);
     const { qkv, attended } = this.activations;
     const longest = this.#longest(layer, cacheLength);
@@ -329,7 +337,10 @@ export class Decoder {
     const stored = { ...cache, keys: cache.unrotatedKeys ?? cache.keys };
     attention.encodeStore(commands, { ...buffers, cache: stored }, tokens);
     rotateKeys?.(commands, { cache, frequencies, step }, tokens);
-    if (isRepeat) repeatAttention?.encodePrefill(commands, buffers, tokens);
+    if (dual !== undefined && this.dualChunk !== undefined) {
+      const place = { layer: dual, slots: this.#slots(layer), frequencies };
+      this.dualChunk.encode(commands, place, buffers, { tokens, cacheLength });
+    } else if (isRepeat) repeatAttention?.encodePrefill(commands, buffers, tokens);
     else if (tokens === 1) attention.encodeDecode(commands, buffers, longest);
     else if (this.sparsePrefill !== undefined && attention.shape.window === 0 && !isDense)
       this.sparsePrefill.encode(commands, layer, buffers, { tokens, cacheLength });

@@ -9,6 +9,12 @@ import type { DecoderConfig } from "./decoderConfig.ts";
 import type { DecoderWeights } from "./decoderWeights.ts";
 import { type Attention, createAttention } from "./operations/attention.ts";
 import { type CacheBasis, createCacheBasis, queryKeyScales } from "./operations/cacheBasis.ts";
+import {
+  createDualChunkAttention,
+  createDualChunkLayer,
+  type DualChunkAttention,
+  type DualChunkLayer,
+} from "./operations/dualChunkAttention.ts";
 import { createEmbed, type Embed } from "./operations/embed.ts";
 import { createNll, type Nll } from "./operations/nll.ts";
 import { createRmsNorm, type RmsNorm } from "./operations/rmsNorm.ts";
@@ -44,6 +50,8 @@ export interface LayerOperations {
   readonly rotateKeys?: RotateKeys;
   /** Where the cache holds rotated or smoothed rows. */
   readonly basis?: CacheBasis;
+  /** Where positions begin anew with every chunk of the text. */
+  readonly dual?: DualChunkLayer;
   /** Factors that the basis uses, released with the layer. */
   readonly scales?: GPUBuffer;
   /** The same by a table of ranks, where evicted tokens come back. */
@@ -63,6 +71,8 @@ export interface DecoderOperations {
   readonly sparsePrefill?: SparsePrefill | undefined;
   /** Where evicted tokens may come back. */
   readonly recall?: Recall | undefined;
+  /** Where positions begin anew with every chunk of the text. */
+  readonly dualChunk?: DualChunkAttention | undefined;
 }
 
 /** Compile the operations of a model whose weights are on the GPU. */
@@ -72,7 +82,14 @@ export async function createOperations(
   { chunkLength, ropes, sparsity }: DecoderOptions,
 ): Promise<DecoderOperations> {
   const { hiddenSize: size, rmsNormEpsilon: epsilon, vocabSize } = config;
-  const { plan, typeK: keyType, typeV: valueType, lambdas, rotation = "off" } = cache.shape;
+  const {
+    plan,
+    typeK: keyType,
+    typeV: valueType,
+    lambdas,
+    rotation = "off",
+    dualChunk,
+  } = cache.shape;
   const movesKeys = plan?.scheme.movesKeys ?? false;
   const attentionShape = {
     numHeads: config.numHeads,
@@ -99,7 +116,12 @@ export async function createOperations(
       hasQkNorm: config.hasQkNorm,
       epsilon,
       rotatesKeys: !movesKeys,
+      ...(dualChunk && !layer.slidingWindow && { period: dualChunk.chunkLength }),
     };
+    const dual =
+      dualChunk && !layer.slidingWindow
+        ? await createDualChunkLayer(gpu, dualChunk, { ...attentionShape, ...ropeShape })
+        : undefined;
     const lambda = lambdas?.[index];
     const scales =
       lambda && gpu.buffers.upload("parameters", queryKeyScales(attentionShape, lambda));
@@ -107,7 +129,7 @@ export async function createOperations(
     const window = layer.slidingWindow ?? 0;
     const [rope, attention, repeatAttention, rotateKeys, rotateRanked, basis] = await Promise.all([
       createRope(gpu, ropeShape),
-      createAttention(gpu, { ...attentionShape, window, lse }),
+      dual?.own ?? createAttention(gpu, { ...attentionShape, window, lse }),
       isRepeated ? createAttention(gpu, { ...attentionShape, window, lse: "repeat" }) : undefined,
       movesKeys ? createRotateKeys(gpu, { ...ropeShape, keyType }) : undefined,
       movesKeys && recalls
@@ -122,6 +144,7 @@ export async function createOperations(
       ...(rotateKeys && { rotateKeys }),
       ...(rotateRanked && { rotateRanked }),
       ...(basis && { basis }),
+      ...(dual && { dual }),
     };
     return { rope, attention, frequencies: uploaded, ...optional, ...(scales && { scales }) };
   });
@@ -132,6 +155,9 @@ export async function createOperations(
     layers: await Promise.all(layers),
     nll: await createNll(gpu, vocabSize),
     sampler: await createSampler(gpu, vocabSize),
+    dualChunk:
+      dualChunk &&
+      (await createDualChunkAttention(gpu, dualChunk, { shape: attentionShape, chunkLength })),
     recall: plan?.recall
       ? await createRecall(gpu, {
           plan,

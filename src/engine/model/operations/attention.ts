@@ -18,6 +18,8 @@ export interface AttentionShape extends HeadShape {
   readonly valueType: CacheTypeId;
   /** Each query row's log-sum-exp as well: over all slots, or over those that a `Sample` names. */
   readonly lse?: keyof typeof ROW_LSE;
+  /** Whether a query of a pass sees its own slot last; false: it sees all slots. */
+  readonly isCausal?: boolean;
 }
 
 /** One layer's cache: [rows, headDim] each. */
@@ -206,6 +208,7 @@ export function prefillSource(
   const parts = { ...cacheParts(shape), ...lse.part, blocks: `common/blocks_${blocks}.wgsl` };
   const constants = {
     ...queryConstants(shape),
+    IS_CAUSAL: shape.isCausal ?? true,
     ROWS,
     ...(blocks === "listed" && { BLOCK: ROWS }),
     ...lse.binding(blocks === "listed" ? 7 : 6),

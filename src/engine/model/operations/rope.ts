@@ -25,6 +25,8 @@ export interface RopeShape extends HeadShape {
   readonly epsilon: number;
   /** False: keys are normed and left for `createRotateKeys`. */
   readonly rotatesKeys: boolean;
+  /** Positions begin anew every so many tokens; absent: never. */
+  readonly period?: number;
 }
 
 export interface RopeBuffers {
@@ -38,6 +40,9 @@ export interface RopeBuffers {
   /** Of the layer's cache; read where keys are cached before RoPE. */
   readonly heads: GPUBuffer;
 }
+
+/** Longer than any text. */
+const NO_PERIOD = 2 ** 32 - 1;
 
 export type Rope = (commands: CommandList, buffers: RopeBuffers, tokens: number) => void;
 
@@ -57,6 +62,7 @@ export function ropeSource(capabilities: Capabilities, shape: RopeShape): Kernel
       HAS_QK_NORM: shape.hasQkNorm,
       EPSILON: float(shape.epsilon),
       ROTATES_KEYS: shape.rotatesKeys,
+      PERIOD: shape.period ?? NO_PERIOD,
     },
   };
 }
