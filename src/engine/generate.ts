@@ -2,6 +2,7 @@
 
 import type { CacheStats, PrefillStats, RunStats } from "../protocol.ts";
 import { type CacheIdentity, CacheKeeper, type ReadOptions } from "./cache/cacheKeeper.ts";
+import { wholeCacheStats } from "./cache/cacheStats.ts";
 import { deviceDigest } from "./cache/deviceDigest.ts";
 import { DecodeAhead } from "./decodeAhead.ts";
 import { throwIfStopped, UserError } from "./errors.ts";
@@ -158,7 +159,8 @@ export class GpuLanguageModel implements LanguageModel {
 
   cacheStats(): CacheStats {
     const { cache, decoder } = this.#parts;
-    return { ...cache.stats(), ...(decoder.recall && { recall: decoder.recall.stats() }) };
+    const trunkBytes = this.keeper.trunk?.copiedBytes ?? 0;
+    return wholeCacheStats(cache.stats(), { recall: decoder.recall?.stats(), trunkBytes });
   }
 
   dispose(): void {

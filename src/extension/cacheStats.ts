@@ -64,7 +64,7 @@ function speedRows(run: NonNullable<EngineSnapshot["lastRun"]>, t: Translate): R
 }
 
 function cacheRows(cache: CacheStats, t: Translate): Row[] {
-  const { tokensRead, tokensKept, bytesByPlace, restored } = cache;
+  const { tokensRead, tokensKept, bytesByPlace, restored, recall } = cache;
   const share = tokensRead > 0 ? tokensKept / tokensRead : 0;
   const places = bytesByPlace && [
     t("{0} on the GPU", bytes(bytesByPlace.gpu)),
@@ -85,6 +85,17 @@ function cacheRows(cache: CacheStats, t: Translate): Row[] {
     { name: t("Keys, values"), value: `${cache.typeK}, ${cache.typeV}` },
     { name: t("Size"), value: places?.join(", ") ?? bytes(cache.bytes) },
     { name: t("Size of a token"), value: bytes(cache.bytesPerToken) },
+    ...(recall
+      ? [
+          {
+            name: t("May come back"),
+            value: t(
+              "{0} evicted tokens in pages of {1}; for a question up to {2}, last {3}",
+              ...[recall.tokens, recall.pageTokens, recall.limit, recall.recalled].map(count),
+            ),
+          },
+        ]
+      : []),
     ...(restored
       ? [
           {

@@ -24,6 +24,7 @@ export class CacheStatsView {
   /** What was read into the cache last from this window. */
   #subject: Subject | undefined;
   #fidelity: Fidelity | undefined;
+  #isWaiting = false;
 
   constructor(extensionUri: Uri, engine: EngineProcess) {
     this.#extensionUri = extensionUri;
@@ -66,7 +67,8 @@ export class CacheStatsView {
 
   /** An operation has ended: its figures are new. */
   async statusChanged(status: EngineStatus): Promise<void> {
-    if (status.state === "idle" && this.#panel?.visible) await this.#refresh();
+    // What this window waits for is shown when it has come, together with the figures.
+    if (status.state === "idle" && this.#panel?.visible && !this.#isWaiting) await this.#refresh();
   }
 
   /** What `work` gave; undefined when the user stopped it. */
@@ -84,11 +86,14 @@ export class CacheStatsView {
           report.report({ message: `${phase}${share}` });
         },
       };
+      this.#isWaiting = true;
       try {
         return await work(observer, stop.signal);
       } catch (error) {
         if (error instanceof StoppedError) return undefined;
         throw error;
+      } finally {
+        this.#isWaiting = false;
       }
     });
   }

@@ -178,6 +178,17 @@ describe("reading into a saved cache", function () {
     const { bytesByPlace, diskHitRate } = stats.cache;
     assert.ok(bytesByPlace && bytesByPlace.gpu > 0 && bytesByPlace.disk > bytesByPlace.gpu / 2);
     assert.ok(diskHitRate !== undefined && diskHitRate < 1);
+    // Questions leave a copy of what they evict from; it is counted.
+    const asked = await engine.ask(
+      { ...settings(), question: QUESTION, noRetrieval: true },
+      {},
+      never,
+    );
+    const purposes = asked.stats?.cache.bytesByPurpose ?? {};
+    assert.ok((purposes.trunk ?? 0) > 0);
+    const sum = Object.values(purposes).reduce((a, b) => a + b, 0);
+    assert.equal(asked.stats?.cache.bytes, sum);
+    assert.equal(asked.stats?.cache.bytesByPlace?.gpu, sum);
     // An answer from passages needs the room.
     await engine.ask({ ...settings(), question: QUESTION }, {}, never);
     assert.equal((await engine.cacheMap()).map, null);

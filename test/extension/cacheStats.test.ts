@@ -86,6 +86,10 @@ describe("cache stats page", () => {
       ],
       bytesByPlace: { gpu: 5e6, host: 0, disk: 3e6 },
       restored: { tokens: 1000, bitIdentical: true },
+      recall: {
+        ...{ limit: 32, pageTokens: 16, pages: 60, tokens: 936, recalled: 32 },
+        bytes: { gpu: 1, host: 2, disk: 3 },
+      },
     };
     const measured = { predictions: 256, topAgreement: 0.875, meanKl: 0.0123, maxKl: 1.5 };
     const fidelity = { document: "a.txt", cache, full: cache, ...measured, skipped: [] };
@@ -103,6 +107,7 @@ describe("cache stats page", () => {
       "0.0123 nat on average, 1.50 at most",
       "64 kept, 936 evicted in each of 2 layers × 2 heads",
       "5.0 MB on the GPU, 0 bytes in memory, 3.0 MB on disk",
+      "936 evicted tokens in pages of 16; for a question up to 32, last 32",
       "1,000 tokens, bit for bit as they were read",
       "64 of 1,000 tokens, h2o, 3.0 MB",
       "2 more",

@@ -186,7 +186,9 @@ describe("Lectern in VS Code", function () {
   for (const theme of ["Light", "Dark"])
     it(`reads a file into a saved cache, and draws what of it is kept, in ${theme.toLowerCase()}`, async () => {
       writeFiles(workspace, { "chronicle.md": CHRONICLE });
-      await open({ "workbench.colorTheme": `Default ${theme} Modern`, ...boundedCache });
+      const cacheDir = { "lectern.cacheDir": join(home ?? "", "caches") };
+      const colours = { "workbench.colorTheme": `Default ${theme} Modern` };
+      await open({ ...boundedCache, ...cacheDir, ...colours });
       await window.openFile("chronicle.md");
       await window.command("Lectern: Read into Cache");
       const stats = await window.frame("svg.map");

@@ -33,7 +33,7 @@ export interface SnapshotPart {
 
 // Small enough to hash between two turns of the event loop, large enough for a disk's speed.
 const PIECE_BYTES = 512 * 1024;
-const PIECES_AHEAD = 4;
+const PIECES_AHEAD = 16;
 
 /** What the cache stands for now. */
 export function stateOf({ cache, eviction }: Pick<CacheOnGpu, "cache" | "eviction">): CacheState {
