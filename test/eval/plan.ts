@@ -51,10 +51,10 @@ export const sweeps: readonly Measurement[] = [
     name: "pilot-policies",
     args: [
       ...["policies", "--cases", "1", "--lengths", "512", "--only", "budget=all,none,1/4,1/16"],
-      ...PILOT,
+      ...["--only", "method=full,search,streaming-llm,h2o,snapkv,key-diff", ...PILOT],
     ],
   },
-  { name: "pilot-fidelity", args: ["fidelity", "--cases", "1", "--lengths", "1x", ...PILOT] },
-  { name: "pilot-tracking", args: ["tracking", "--cases", "1", "--lengths", "1x", ...PILOT] },
-  { name: "pilot-words", args: ["words", "--cases", "1", "--lengths", "1x", ...PILOT] },
+  { name: "pilot-fidelity", args: ["fidelity", "--cases", "1", "--lengths", "512", ...PILOT] },
+  { name: "pilot-tracking", args: ["tracking", "--cases", "1", "--lengths", "512", ...PILOT] },
+  { name: "pilot-words", args: ["words", "--cases", "1", "--lengths", "512", ...PILOT] },
 ];
