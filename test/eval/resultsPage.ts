@@ -12,7 +12,7 @@ export const resultsPagePath = join(repositoryRoot, "test/eval/RESULTS.md");
 export function resultsPage(): string {
   return [
     "# How good the answers are",
-    "Generated from the files in [results](results) by `npx tsx test/eval/run.ts --render`; [README.md](README.md) says how they come about. Few cases: an error of ten to twenty points is to be expected where a cell has twenty of them, and more where it has fewer.",
+    "Generated from the files in [results](results) by `npx tsx test/eval/run.ts --render`; [README.md](README.md) says how they come about. Cells have few cases: with ten of them a share has an error of some fifteen points, with one it is an example.",
     ...readResults().flatMap(sectionOf),
   ]
     .join("\n\n")
