@@ -7,6 +7,7 @@
 #include "common/heads.wgsl"
 #include <reduce>
 #include <bound>
+#include <span>
 #include <key_cache> as key
 #include <value_cache> as value
 
@@ -33,8 +34,9 @@ fn main(invocation: Invocation) {
   let split = invocation.workgroup.x;
   let kv_head = invocation.workgroup.y;
   let cache_head = heads[kv_head].first_row;
-  let length = slots_of(heads[kv_head], step.cache_length);
-  let window_start = select(0u, length - min(length, WINDOW), WINDOW > 0u);
+  let seen = slots_of(heads[kv_head], step.cache_length);
+  let length = span_end(seen);
+  let window_start = max(SPAN_START, select(0u, seen - min(seen, WINDOW), WINDOW > 0u));
   let start = min(window_start + split * SPLIT, length);
   let count = min(SPLIT, length - start);
 

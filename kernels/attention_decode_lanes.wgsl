@@ -4,6 +4,7 @@
 enable subgroups;
 #include "common/step.wgsl"
 #include "common/heads.wgsl"
+#include <span>
 #include <key_cache> as key
 #include <value_cache> as value
 
@@ -36,8 +37,9 @@ fn main(
   let split = workgroup.x;
   let kv_head = workgroup.y;
   let cache_head = heads[kv_head].first_row;
-  let length = slots_of(heads[kv_head], step.cache_length);
-  let window_start = select(0u, length - min(length, WINDOW), WINDOW > 0u);
+  let seen = slots_of(heads[kv_head], step.cache_length);
+  let length = span_end(seen);
+  let window_start = max(SPAN_START, select(0u, seen - min(seen, WINDOW), WINDOW > 0u));
   let start = min(window_start + split * SPLIT, length);
   let end = min(start + SPLIT, length);
 

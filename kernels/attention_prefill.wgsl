@@ -8,6 +8,7 @@
 #include "common/heads.wgsl"
 #include <bound>
 #include <blocks>
+#include <span>
 #include <row_lse>
 #include <key_cache> as key
 #include <value_cache> as value
@@ -59,11 +60,12 @@ fn main(
 
   let first_token = (max(first_row, front) - front) / GROUP_SIZE;
   let last_token = min((first_row + ROWS - 1u - front) / GROUP_SIZE, step.num_tokens - 1u);
-  let end = select(length, first_slot + last_token + 1u, IS_CAUSAL);
-  var start = 0u;
+  let end = span_end(select(length, first_slot + last_token + 1u, IS_CAUSAL));
+  var start = SPAN_START;
   if (WINDOW > 0u) {
     start = first_slot + first_token + 1u;
     start = select(0u, (start - WINDOW) / TILE * TILE, start > WINDOW);
+    start = clamp(start, SPAN_START, end);
   }
 
   let tiles = tiles_of(kv_head, first_row, Span(start, end, TILE));
@@ -94,7 +96,7 @@ fn main(
       }
       for (var c = 0u; c < 4u; c++) {
         let slot = tile + j + c;
-        let is_seen = slot <= query_slot && (WINDOW == 0u || slot + WINDOW > query_slot);
+        let is_seen = slot < span_end(query_slot + 1u) && (WINDOW == 0u || slot + WINDOW > query_slot);
         let score = select(MASKED, scores[c], is_seen);
         weights[j + c] = score;
         tile_max = max(tile_max, score);

@@ -5,6 +5,7 @@ enable subgroups;
 #include "common/step.wgsl"
 #include "common/heads.wgsl"
 #include <blocks>
+#include <span>
 #include <row_lse>
 #include <key_cache> as key
 #include <value_cache> as value
@@ -54,11 +55,12 @@ fn main(
 
   let first_token = (max(first_row, front) - front) / GROUP_SIZE;
   let last_token = min((first_row + ROWS - 1u - front) / GROUP_SIZE, step.num_tokens - 1u);
-  let end = select(length, first_slot + last_token + 1u, IS_CAUSAL);
-  var start = 0u;
+  let end = span_end(select(length, first_slot + last_token + 1u, IS_CAUSAL));
+  var start = SPAN_START;
   if (WINDOW > 0u) {
     start = first_slot + first_token + 1u;
     start = select(0u, (start - WINDOW) / LANES * LANES, start > WINDOW);
+    start = clamp(start, SPAN_START, end);
   }
 
   let tiles = tiles_of(kv_head, first_row, Span(start, end, LANES));
@@ -119,7 +121,7 @@ fn main(
 }
 
 fn masked(scores: vec4<f32>, slots: vec4<u32>, query_slot: u32) -> vec4<f32> {
-  var seen = slots <= vec4(query_slot);
+  var seen = slots < vec4(span_end(query_slot + 1u));
   if (WINDOW > 0u) { seen &= slots + WINDOW > vec4(query_slot); }
   return select(vec4(MASKED), scores, seen);
 }

@@ -45,6 +45,8 @@ export interface ModelSettings {
   readonly cacheRecall?: number;
   readonly cacheTypeK?: string;
   readonly cacheTypeV?: string;
+  /** Newest tokens held in f16 beside quantised ones, with the first four. */
+  readonly cacheResidual?: number;
   /** Which of keys and values are cached rotated by a Hadamard matrix. */
   readonly cacheRotation?: string;
   /** SmoothAttention, from what `lectern calibrate` found: off or on. */
@@ -156,10 +158,14 @@ export interface CacheStats {
   readonly queryStride?: number;
   readonly typeK: string;
   readonly typeV: string;
+  /** Why a type is not the one that `auto` stands for, where it is not. */
+  readonly typeFallback?: string;
   /** What is cached rotated by a Hadamard matrix, where anything is. */
   readonly rotation?: string;
   /** Whether keys are cached divided by SmoothAttention's factors. */
   readonly smoothing?: boolean;
+  /** Newest tokens held in f16 beside quantised ones, at least; absent where none are. */
+  readonly residual?: number;
   /** Tokens the cache stands for. */
   readonly tokensRead: number;
   /** Mean over layers and KV heads. */

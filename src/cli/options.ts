@@ -87,6 +87,13 @@ export const modelOptions = {
     group: model,
     description: "How values are stored in the cache. Default f16.",
   },
+  "cache-residual": {
+    type: "integer",
+    min: 0,
+    group: model,
+    description:
+      "Newest tokens held in f16 beside quantised ones, and the first four with them. Default 0.",
+  },
   "cache-rotation": {
     type: "string",
     value: "ID",

@@ -62,7 +62,10 @@ export class GpuLanguageModel implements LanguageModel {
       ...{ gpu: parts.gpu, cache: parts.cache, decoder: parts.decoder },
       ...{ identity: parts.cacheIdentity, sharesBlocks: parts.sharesBlocks },
       device: deviceDigest(parts.gpu),
-      parts: parts.decoder.recall ? [parts.decoder.recall.saved] : [],
+      parts: [
+        ...(parts.decoder.recall ? [parts.decoder.recall.saved] : []),
+        ...(parts.cache.tail ? [parts.cache.tail] : []),
+      ],
       read: (tokens, from, options) => this.#readOn(tokens, from, options),
       readLogits: async (tokens, onLogits, options) => {
         this.#checkTokens(tokens);

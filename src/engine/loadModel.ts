@@ -10,7 +10,8 @@ import { DUAL_CHUNK, type DualChunk, planDualChunk } from "./cache/dualChunk.ts"
 import { KvCache, type KvCacheShape } from "./cache/kvCache.ts";
 import { PAGE_TOKENS } from "./cache/recall/pageLayout.ts";
 import { createRepetition, repeatSlots } from "./cache/repetition.ts";
-import { cacheTypeOf } from "./cache/types.ts";
+import { planTail } from "./cache/tail.ts";
+import { cacheTypesOf } from "./cache/types.ts";
 import { UserError } from "./errors.ts";
 import { GpuLanguageModel } from "./generate.ts";
 import type { Gpu } from "./gpu/device.ts";
@@ -65,15 +66,17 @@ async function build(
   const repetition = tokensAtOnce ? createRepetition(tokenizer, tokensAtOnce) : undefined;
   const dualChunk = planDualChunk(settings, config, plan);
   const { contextLength, maxSlots, ropes } = planPositions(config, settings, { plan, dualChunk });
+  const types = cacheTypesOf(settings, config.headDim);
+  const tail = planTail(settings, { ...types, plan, chunkLength });
   const cacheShape = {
     numLayers: config.numLayers,
     numKvHeads: config.numKvHeads,
     headDim: config.headDim,
-    typeK: cacheTypeOf(settings.cacheTypeK, config.headDim),
-    typeV: cacheTypeOf(settings.cacheTypeV, config.headDim),
+    ...types,
     maxSlots,
     ...(plan && { plan }),
     ...(dualChunk && { dualChunk }),
+    ...(tail && { tail }),
     ...(await cacheBasisOf(settings, { config, plan, path: file.file.path, signal })),
     ...(repetition && { repeatSlots: repeatSlots(repetition) }),
   };
@@ -109,8 +112,8 @@ async function build(
       ...cacheIdentity(cacheShape, { chunkLength, ropes }),
       ...(sparsity && { prefillSparsity: sparsity.id, prefillThreshold: sparsity.threshold }),
     },
-    // What a pass of sparse prefill attends to depends on the tokens behind a prefix as well.
-    sharesBlocks: !plan && !sparsity && !dependsOnLength(config, settings),
+    // The tail is that of the whole text. What a pass of sparse prefill attends to depends on the tokens behind a prefix as well.
+    sharesBlocks: !plan && !sparsity && !tail && !dependsOnLength(config, settings),
     dispose() {
       decoder.dispose();
       cache.dispose();
@@ -128,7 +131,7 @@ async function build(
 
 /** All that cached keys and values depend on beside the model's file and the tokens. */
 function cacheIdentity(
-  { typeK, typeV, plan, dualChunk, rotation, lambdas }: KvCacheShape,
+  { typeK, typeV, plan, dualChunk, rotation, lambdas, tail }: KvCacheShape,
   { chunkLength, ropes }: { chunkLength: number; ropes: readonly RopeFrequencies[] },
 ): CacheIdentity {
   const rope = createHash("sha256");
@@ -139,6 +142,7 @@ function cacheIdentity(
     typeV,
     ...(rotation && { rotation }),
     ...(lambdas && { smoothing: digestOf(lambdas) }),
+    ...(tail && { residual: tail.residual, sinks: tail.sinks }),
     chunkLength,
     rope: rope.digest("hex"),
     ...(dualChunk && { ...dualChunk, schemeId: DUAL_CHUNK }),

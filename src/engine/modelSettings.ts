@@ -5,7 +5,7 @@ import { cacheAllocations } from "./cache/allocations/index.ts";
 import { cachePolicies } from "./cache/policies/index.ts";
 import { positionSchemes } from "./cache/positionSchemes.ts";
 import { cacheRotations } from "./cache/rotation.ts";
-import { cacheTypes } from "./cache/types.ts";
+import { cacheTypeChoices } from "./cache/types.ts";
 import { UserError } from "./errors.ts";
 import { ropeScalings } from "./model/rope/index.ts";
 import { prefillSparsityIds } from "./model/sparsity/index.ts";
@@ -16,8 +16,9 @@ export const settingChoices = {
   contextLength: "any",
   chunkLength: "any",
   adapter: "any",
-  cacheTypeK: Object.keys(cacheTypes),
-  cacheTypeV: Object.keys(cacheTypes),
+  cacheTypeK: cacheTypeChoices("keys"),
+  cacheTypeV: cacheTypeChoices("values"),
+  cacheResidual: "any",
   cacheRotation: Object.keys(cacheRotations),
   cacheSmoothing: ["off", "on"],
   cachePolicy: Object.keys(cachePolicies),

@@ -16,6 +16,7 @@ export const modelSettingNames = Object.keys({
   cacheRecall: true,
   cacheTypeK: true,
   cacheTypeV: true,
+  cacheResidual: true,
   cacheRotation: true,
   cacheSmoothing: true,
   cacheDir: true,

@@ -6,7 +6,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { KvCache } from "../../src/engine/cache/kvCache.ts";
-import { cacheTypeOf } from "../../src/engine/cache/types.ts";
+import { cacheTypesOf } from "../../src/engine/cache/types.ts";
 import { CommandList } from "../../src/engine/gpu/commandList.ts";
 import { openGpu } from "../../src/engine/gpu/device.ts";
 import { createDecoder, type Decoder } from "../../src/engine/model/decoder.ts";
@@ -114,8 +114,9 @@ gpu.dispose();
 
 /** A decoder whose cache of these types holds `depth` random rows in every layer and head. */
 async function fill(mix: string): Promise<Filled> {
-  const [typeK, typeV] = mix.split("/").map((id) => cacheTypeOf(id, config.headDim));
-  if (typeK === undefined || typeV === undefined) throw new Error(`${mix} names no two types`);
+  const [cacheTypeK, cacheTypeV] = mix.split("/");
+  if (!cacheTypeK || !cacheTypeV) throw new Error(`${mix} names no two types`);
+  const { typeK, typeV } = cacheTypesOf({ cacheTypeK, cacheTypeV }, config.headDim);
   const { numLayers, numHeads, numKvHeads, headDim } = config;
   const heads = { numHeads, numKvHeads, headDim };
   const shape = { numLayers, ...heads, typeK, typeV, maxSlots: contextLength };

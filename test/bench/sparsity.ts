@@ -31,7 +31,7 @@ const { values } = parseArgs({
 });
 const context = Number(values.context);
 const headDim = Number(values["head-dim"]);
-const type = cacheTypeOf(values.type, headDim);
+const type = cacheTypeOf(values.type, headDim, "values");
 const shape = {
   numHeads: Number(values.heads),
   numKvHeads: Number(values["kv-heads"]),

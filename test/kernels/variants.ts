@@ -6,7 +6,7 @@ import { cachePolicies } from "../../src/engine/cache/policies/index.ts";
 import type { CachePolicy } from "../../src/engine/cache/policies/policy.ts";
 import { scoreSources, spillSources } from "../../src/engine/cache/recall/recallKernels.ts";
 import { type CacheRotation, cacheRotations } from "../../src/engine/cache/rotation.ts";
-import { type CacheTypeId, cacheTypes } from "../../src/engine/cache/types.ts";
+import { type CacheType, type CacheTypeId, cacheTypes } from "../../src/engine/cache/types.ts";
 import type { Capabilities } from "../../src/engine/gpu/capabilities.ts";
 import type { KernelSource } from "../../src/engine/gpu/linkKernel.ts";
 import { attentionSources, prefillSource } from "../../src/engine/model/operations/attention.ts";
@@ -26,6 +26,7 @@ import { rmsNormSource } from "../../src/engine/model/operations/rmsNorm.ts";
 import { ropeSource } from "../../src/engine/model/operations/rope.ts";
 import { rotateKeysSource } from "../../src/engine/model/operations/rotateKeys.ts";
 import { sampleSource } from "../../src/engine/model/operations/sampler.ts";
+import { tailSources } from "../../src/engine/model/operations/tailAttention.ts";
 import { prefillSelectors } from "../../src/engine/model/sparsity/index.ts";
 import { selectorKernels } from "../../src/engine/model/sparsity/sparsePrefill.ts";
 import { type WeightFormatId, weightFormats } from "../../src/engine/model/weightFormats/index.ts";
@@ -62,9 +63,12 @@ const ropes: KernelVariants = (capabilities) =>
     ),
   );
 
-/** Cache types whose blocks divide the head dimension. */
+/** Cache types of single rows whose blocks divide the head dimension. */
 function fittingTypes(headDim: number): CacheTypeId[] {
-  return cacheTypeIds.filter((id) => headDim % cacheTypes[id].blockSize === 0);
+  const types: Record<string, CacheType> = cacheTypes;
+  return cacheTypeIds.filter(
+    (id) => headDim % cacheTypes[id].blockSize === 0 && types[id]?.groupSize === undefined,
+  );
 }
 
 const attentions: KernelVariants = (capabilities) =>
@@ -235,6 +239,24 @@ const duals: KernelVariants = (capabilities) =>
     ];
   });
 
+/** Caches with a tail in f16, and with keys in groups of tokens. */
+const tails: KernelVariants = (capabilities) =>
+  [64, 256].flatMap((headDim) =>
+    (["q8_0", "kivi4"] as const).flatMap((keyType) =>
+      (headDim === 64 ? [0, 48] : [0]).flatMap((window) =>
+        attentionAdapters(capabilities).flatMap((adapter) => {
+          const heads = { numHeads: 6, numKvHeads: 2, headDim };
+          const types = { keyType, valueType: "f16" } as const;
+          const tail = { sinks: 4, residual: 64, ring: 512 };
+          const shape = { ...heads, ...types, scale: 1, window, lse: "all" as const, tail };
+          const { store, groups, finish } = tailSources(adapter, shape);
+          const settled = attentionSources(adapter, shape);
+          return [...settled, store, finish, ...(groups ? [groups] : [])];
+        }),
+      ),
+    ),
+  );
+
 export const kernelVariants: readonly KernelVariants[] = [
   heads,
   embeds,
@@ -247,4 +269,5 @@ export const kernelVariants: readonly KernelVariants[] = [
   duals,
   bases,
   recalls,
+  tails,
 ];

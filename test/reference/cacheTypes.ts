@@ -30,6 +30,8 @@ export function throughCache(type: CacheTypeId, row: Float32Array): Float32Array
       });
     case "flexgen4":
       return eachBlock(row, FLEXGEN_GROUP, (block) => unpackFlexgen4(packFlexgen4(block)));
+    case "kivi4":
+      throw new Error("kivi4 holds tokens in groups, not rows: see throughTail");
     default:
       return type satisfies never;
   }

@@ -5,6 +5,7 @@ import { UserError } from "../errors.ts";
 import type { DecoderConfig } from "../model/decoderConfig.ts";
 import type { CachePlan } from "./cachePlan.ts";
 import { readCalibration } from "./calibration.ts";
+import { DUAL_CHUNK } from "./dualChunk.ts";
 import type { KvCacheShape } from "./kvCache.ts";
 import { type CacheRotationId, cacheRotations } from "./rotation.ts";
 
@@ -13,7 +14,7 @@ import { type CacheRotationId, cacheRotations } from "./rotation.ts";
  * @throws UserError for settings that do not go together, and where smoothing is asked of a model that was not calibrated
  */
 export async function cacheBasisOf(
-  { cacheRotation, cacheSmoothing, cacheDir }: ModelSettings,
+  { cacheRotation, cacheSmoothing, cacheDir, positionScheme }: ModelSettings,
   {
     config,
     plan,
@@ -27,9 +28,11 @@ export async function cacheBasisOf(
   },
 ): Promise<Pick<KvCacheShape, "rotation" | "lambdas">> {
   const rotation = rotationOf(cacheRotation);
-  if (rotation && cacheRotations[rotation].keys && plan?.scheme.movesKeys) {
+  const scheme = plan?.schemeId ?? positionScheme;
+  const turnsLater = plan?.scheme.movesKeys || scheme === DUAL_CHUNK;
+  if (rotation && cacheRotations[rotation].keys && turnsLater) {
     throw new UserError(
-      `Cache rotation ${rotation} turns keys behind RoPE, and position scheme ${plan.schemeId} caches them in front of it: choose position scheme original, or rotation values or off.`,
+      `Cache rotation ${rotation} comes behind RoPE, and position scheme ${scheme} turns keys or queries later: choose position scheme original, or rotation values or off.`,
     );
   }
   const isSmoothed = cacheSmoothing === "on";

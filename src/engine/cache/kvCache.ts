@@ -8,10 +8,12 @@ import type { CacheBuffers } from "../model/operations/attention.ts";
 import type { Position } from "../model/step.ts";
 import { CacheLayer } from "./cacheLayer.ts";
 import type { CachePlan } from "./cachePlan.ts";
+import { CacheTail } from "./cacheTail.ts";
 import { DUAL_CHUNK, type DualChunk } from "./dualChunk.ts";
 import type { LayerSlots } from "./layerSlots.ts";
 import type { CacheRotationId } from "./rotation.ts";
-import { type CacheTypeId, rowBytes } from "./types.ts";
+import type { TailShape } from "./tail.ts";
+import { type CacheType, type CacheTypeId, cacheTypes, rowBytes } from "./types.ts";
 
 export interface KvCacheShape {
   readonly numLayers: number;
@@ -19,6 +21,8 @@ export interface KvCacheShape {
   readonly headDim: number;
   readonly typeK: CacheTypeId;
   readonly typeV: CacheTypeId;
+  /** Why a type is not what was asked for. */
+  readonly typeFallback?: string;
   /** Slots it may grow to: the context length, or what a bounded policy needs. */
   readonly maxSlots: number;
   /** Slots that a repeat takes behind those filled, in front of an eviction. */
@@ -31,6 +35,8 @@ export interface KvCacheShape {
   readonly rotation?: CacheRotationId;
   /** SmoothAttention's λ of each layer [numKvHeads, headDim]. */
   readonly lambdas?: readonly Float32Array[];
+  /** Sinks and newest tokens in f16; only where every token stays. */
+  readonly tail?: TailShape;
 }
 
 /** What a layer holds for each slot; those behind `values` only where the plan needs them. */
@@ -74,6 +80,7 @@ const SLOT_STEP = 256;
 
 export class KvCache {
   readonly shape: KvCacheShape;
+  readonly tail: CacheTail | undefined;
   /** Bytes of a slot of one head. */
   readonly #planes: ReadonlyMap<Plane, number>;
   readonly #layers: readonly CacheLayer[];
@@ -90,6 +97,7 @@ export class KvCache {
     this.shape = shape;
     this.#planes = new Map(planesOf(shape));
     const { numLayers, numKvHeads } = shape;
+    this.tail = shape.tail && new CacheTail(gpu, shape.tail, shape);
     this.#layers = Array.from(
       { length: numLayers },
       () => new CacheLayer(gpu, numKvHeads, this.#planes),
@@ -135,6 +143,7 @@ export class KvCache {
   restoreCounters({ tokens, length, headLengths, listedTokens }: CacheCounters): void {
     this.#tokens = [...tokens];
     this.#length = length;
+    this.tail?.isAsOf(length);
     for (const [layer, { slots }] of this.#layers.entries())
       slots.hold(headLengths[layer] ?? [], listedTokens[layer] ?? 0);
     this.#writeTables();
@@ -178,7 +187,9 @@ export class KvCache {
       if (needed <= slots.capacity) return false;
       const wanted = Math.max(needed, Math.ceil(slots.capacity * GROWTH));
       const rounded = Math.ceil(wanted / SLOT_STEP) * SLOT_STEP;
-      layer.grow(Math.max(needed, Math.min(rounded, this.shape.maxSlots)));
+      const { groupSize = 1 }: CacheType = cacheTypes[this.shape.typeK];
+      const capacity = Math.max(needed, Math.min(rounded, this.shape.maxSlots));
+      layer.grow(Math.ceil(capacity / groupSize) * groupSize);
       return true;
     });
     if (!grown.includes(true)) return false;
@@ -247,7 +258,8 @@ export class KvCache {
    */
   resume(prompt: readonly number[], rows = 1): number {
     const shared = Math.min(this.#sharedPrefix(prompt), prompt.length - rows);
-    const goesOn = this.shape.plan === undefined || shared === this.#tokens.length;
+    const isHeld = this.shape.plan === undefined && (this.tail?.reaches(shared) ?? true);
+    const goesOn = isHeld || shared === this.#tokens.length;
     this.#truncate(goesOn ? shared : 0);
     return this.#tokens.length;
   }
@@ -257,13 +269,15 @@ export class KvCache {
   }
 
   stats(): CacheStats {
-    const { numLayers, numKvHeads, typeK, typeV, plan, dualChunk, rotation, lambdas } = this.shape;
+    const { numLayers, numKvHeads, typeK, typeV, typeFallback, plan, dualChunk } = this.shape;
+    const { rotation, lambdas, tail } = this.shape;
     const read = this.tokensRead;
     const bytes = [...this.#planes].map(([plane, perSlot]): [string, number] => [plane, perSlot]);
     const perSlot = bytes.reduce((sum, [, bytes]) => sum + bytes, 0);
     const total = this.slots.reduce((sum, slots) => sum + slots.total, 0);
     const kept = total / (numLayers * numKvHeads);
     const rows = this.slots.reduce((sum, slots) => sum + slots.rows, 0);
+    const tailBytes = this.tail?.bytes ?? 0;
     return {
       policy: plan?.policyId ?? "full",
       positionScheme: plan?.schemeId ?? (dualChunk ? DUAL_CHUNK : "original"),
@@ -272,17 +286,22 @@ export class KvCache {
       ...(plan?.policy.records?.queries === "all" && { queryStride: plan.queryStride }),
       typeK,
       typeV,
+      ...(typeFallback && { typeFallback }),
       ...(rotation && rotation !== "off" && { rotation }),
       ...(lambdas && { smoothing: true }),
+      ...(tail && { residual: tail.residual }),
       tokensRead: read,
       tokensKept: Math.round(kept),
       tokensEvicted: read - Math.round(kept),
       tokensKeptPerHead: this.slots.map(({ lengths }) => lengths),
       tokensEvictedPerHead: this.slots.map(({ lengths }) => lengths.map((held) => read - held)),
       compressionRatio: read === 0 ? 0 : 1 - kept / read,
-      bytes: perSlot * rows,
-      bytesByPurpose: Object.fromEntries(bytes.map(([plane, bytes]) => [plane, bytes * rows])),
-      bytesByPlace: { gpu: perSlot * rows, host: 0, disk: this.saved?.bytes ?? 0 },
+      bytes: perSlot * rows + tailBytes,
+      bytesByPurpose: {
+        ...Object.fromEntries(bytes.map(([plane, bytes]) => [plane, bytes * rows])),
+        ...(this.tail && { tail: tailBytes }),
+      },
+      bytesByPlace: { gpu: perSlot * rows + tailBytes, host: 0, disk: this.saved?.bytes ?? 0 },
       bytesPerToken: perSlot * numKvHeads * numLayers,
       ...(this.saved && { diskHitRate: this.saved.hitRate }),
       ...(this.restored && { restored: this.restored }),
@@ -291,6 +310,7 @@ export class KvCache {
 
   dispose(): void {
     for (const layer of this.#layers) layer.dispose();
+    this.tail?.dispose();
   }
 
   #sharedPrefix(tokens: readonly number[]): number {
@@ -323,6 +343,7 @@ export class KvCache {
   /** Every head holds so many slots more, or fewer. */
   #move(slots: number): void {
     this.#length += slots;
+    this.tail?.holdsSlots(this.#length);
     for (const layer of this.#layers) layer.slots.append(slots);
   }
 

@@ -60,6 +60,8 @@ export class Decoder {
   readonly #weights: DecoderWeights;
   readonly #cache: KvCache;
   readonly #operations: DecoderOperations;
+  /** Log-sum-exps that attention to the cache's tail goes on from [chunkLength, numHeads]. */
+  readonly #lse: GPUBuffer | undefined;
   readonly #decodeLists = new Map<string, CommandList>();
   #partial: { readonly partial: GPUBuffer; readonly statistics: GPUBuffer };
 
@@ -80,6 +82,9 @@ export class Decoder {
     this.recall = operations.recall;
     this.dualChunk = operations.dualChunk;
     this.#partial = this.#allocatePartial();
+    const lseBytes = 4 * this.activations.chunkLength * model.config.numHeads;
+    this.#lse =
+      model.cache.tail && gpu.buffers.allocate({ purpose: "activations", bytes: lseBytes });
   }
 
   /** Make room in the cache for `slots` of each layer; command lists built before must not be used any more when it grew. */
@@ -249,6 +254,7 @@ export class Decoder {
     this.dualChunk?.dispose();
     this.sparsePrefill?.dispose();
     this.recall?.dispose();
+    if (this.#lse) this.#gpu.buffers.release(this.#lse);
     const layers = this.#operations.layers.flatMap(({ frequencies, scales }) => [
       frequencies,
       ...(scales ? [scales] : []),
@@ -327,15 +333,18 @@ export class Decoder {
     layer: number,
     { tokens, step, cacheLength, isDense, sample, isRepeat }: Pass,
   ): void {
-    const { frequencies, attention, repeatAttention, dual, rotateKeys, basis } = this.#layer(layer);
+    const { frequencies, attention, repeatAttention, dual, rotateKeys, basis, tailAttention } =
+      this.#layer(layer);
     const cache = this.#layerCache(layer);
     const { qkv, attended } = this.activations;
     const longest = this.#longest(layer, cacheLength);
-    const record = { lse: this.eviction?.lse, sample: this.eviction?.sampleBuffer };
+    const record = { lse: this.eviction?.lse ?? this.#lse, sample: this.eviction?.sampleBuffer };
     const shared = { qkv, cache, output: attended, step, ...record };
+    const tail = this.#cache.tail?.layers[layer];
     const buffers: AttentionBuffers = { ...shared, ...this.#partial };
     const stored = { ...cache, keys: cache.unrotatedKeys ?? cache.keys };
     attention.encodeStore(commands, { ...buffers, cache: stored }, tokens);
+    if (tail) tailAttention?.encodeStore(commands, { qkv, tail, cache, step }, tokens);
     rotateKeys?.(commands, { cache, frequencies, step }, tokens);
     if (dual !== undefined && this.dualChunk !== undefined) {
       const place = { layer: dual, slots: this.#slots(layer), frequencies };
@@ -345,6 +354,10 @@ export class Decoder {
     else if (this.sparsePrefill !== undefined && attention.shape.window === 0 && !isDense)
       this.sparsePrefill.encode(commands, layer, buffers, { tokens, cacheLength });
     else attention.encodePrefill(commands, buffers, tokens);
+    if (tail && shared.lse) {
+      const { lse } = shared;
+      tailAttention?.encodeFinish(commands, { qkv, tail, lse, output: attended, step }, tokens);
+    }
     basis?.leave(commands, { output: attended, step }, tokens);
     if (sample === undefined || !this.eviction?.ranks(layer)) return;
     const slots = longest - cacheLength + sample.endSlot - sample.firstSlot;

@@ -21,6 +21,7 @@ import { createRmsNorm, type RmsNorm } from "./operations/rmsNorm.ts";
 import { createRope, packFrequencies, type Rope } from "./operations/rope.ts";
 import { createRotateKeys, type RotateKeys } from "./operations/rotateKeys.ts";
 import { createSampler, type Sampler } from "./operations/sampler.ts";
+import { createTailAttention, type TailAttention } from "./operations/tailAttention.ts";
 import type { RopeFrequencies } from "./rope/scaling.ts";
 import { createSparsePrefill, type SparsePrefill } from "./sparsity/sparsePrefill.ts";
 import type { SparsityPlan } from "./sparsity/sparsityPlan.ts";
@@ -52,6 +53,8 @@ export interface LayerOperations {
   readonly basis?: CacheBasis;
   /** Where positions begin anew with every chunk of the text. */
   readonly dual?: DualChunkLayer;
+  /** Where the cache has a tail. */
+  readonly tailAttention?: TailAttention;
   /** Factors that the basis uses, released with the layer. */
   readonly scales?: GPUBuffer;
   /** The same by a table of ranks, where evicted tokens come back. */
@@ -89,6 +92,7 @@ export async function createOperations(
     lambdas,
     rotation = "off",
     dualChunk,
+    tail,
   } = cache.shape;
   const movesKeys = plan?.scheme.movesKeys ?? false;
   const attentionShape = {
@@ -99,10 +103,11 @@ export async function createOperations(
     window: 0,
     keyType,
     valueType,
+    tail,
   };
   const queries = plan?.policy.records?.queries;
   const isRepeated = queries === "repeat";
-  const lse = queries === undefined || isRepeated ? "none" : "all";
+  const lse = tail === undefined && (queries === undefined || isRepeated) ? "none" : "all";
   const layers = config.layers.map(async (layer, index): Promise<LayerOperations> => {
     const frequencies = ropes[index];
     if (frequencies === undefined) throw new Error(`layer ${index} has no RoPE frequencies`);
@@ -125,18 +130,21 @@ export async function createOperations(
     const lambda = lambdas?.[index];
     const scales =
       lambda && gpu.buffers.upload("parameters", queryKeyScales(attentionShape, lambda));
+    const tailed = tail && { ...attentionShape, tail, window: layer.slidingWindow ?? 0 };
     const recalls = (plan?.recall ?? 0) > 0;
     const window = layer.slidingWindow ?? 0;
-    const [rope, attention, repeatAttention, rotateKeys, rotateRanked, basis] = await Promise.all([
-      createRope(gpu, ropeShape),
-      dual?.own ?? createAttention(gpu, { ...attentionShape, window, lse }),
-      isRepeated ? createAttention(gpu, { ...attentionShape, window, lse: "repeat" }) : undefined,
-      movesKeys ? createRotateKeys(gpu, { ...ropeShape, keyType }) : undefined,
-      movesKeys && recalls
-        ? createRotateKeys(gpu, { ...ropeShape, keyType, isRanked: true })
-        : undefined,
-      createCacheBasis(gpu, attentionShape, { rotation: cacheRotations[rotation], scales }),
-    ]);
+    const [rope, attention, repeatAttention, rotateKeys, rotateRanked, basis, tailAttention] =
+      await Promise.all([
+        createRope(gpu, ropeShape),
+        dual?.own ?? createAttention(gpu, { ...attentionShape, window, lse }),
+        isRepeated ? createAttention(gpu, { ...attentionShape, window, lse: "repeat" }) : undefined,
+        movesKeys ? createRotateKeys(gpu, { ...ropeShape, keyType }) : undefined,
+        movesKeys && recalls
+          ? createRotateKeys(gpu, { ...ropeShape, keyType, isRanked: true })
+          : undefined,
+        createCacheBasis(gpu, attentionShape, { rotation: cacheRotations[rotation], scales }),
+        tailed && createTailAttention(gpu, tailed),
+      ]);
     const packed = packFrequencies(frequencies.invFreq);
     const uploaded = gpu.buffers.upload("parameters", packed);
     const optional = {
@@ -145,6 +153,7 @@ export async function createOperations(
       ...(rotateRanked && { rotateRanked }),
       ...(basis && { basis }),
       ...(dual && { dual }),
+      ...(tailAttention && { tailAttention }),
     };
     return { rope, attention, frequencies: uploaded, ...optional, ...(scales && { scales }) };
   });

@@ -54,6 +54,7 @@ describe("branches of what a cache holds", function () {
 
   const policies = [
     ["full", {}],
+    ["full with a tail", { cacheTypeK: "kivi4", cacheResidual: 16, chunkLength: 32 }],
     ["streaming-llm", { ...bounded, cachePolicy: "streaming-llm" }],
     ["h2o", { ...bounded, cachePolicy: "h2o" }],
     ["h2o, in-cache", { ...bounded, cachePolicy: "h2o", positionScheme: "in-cache" }],

@@ -5,8 +5,10 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   type CacheTypeId,
+  cacheTypeChoices,
   cacheTypeOf,
   cacheTypes,
+  cacheTypesOf,
   rowBytes,
 } from "../../../src/engine/cache/types.ts";
 import { UserError } from "../../../src/engine/errors.ts";
@@ -32,23 +34,45 @@ describe("cache types", () => {
     });
 
     it(`${id} is taken by name where its blocks divide the head dimension`, () => {
-      assert.equal(cacheTypeOf(id, 4 * blockSize), id);
+      assert.equal(cacheTypeOf(id, 4 * blockSize, "keys"), id);
     });
 
     it(`${id} is refused by name where they do not`, () => {
       assert.throws(
-        () => cacheTypeOf(id, blockSize + 2),
+        () => cacheTypeOf(id, blockSize + 2, "keys"),
         (error) => error instanceof UserError && error.message.includes(id),
       );
     });
   }
 
   it("hold f16 unless a setting names another", () => {
-    assert.equal(cacheTypeOf(undefined, 8), "f16");
+    assert.equal(cacheTypeOf(undefined, 8, "keys"), "f16");
   });
 
   it("name each other when an unknown one is asked for", () => {
-    assert.throws(() => cacheTypeOf("q9", 64), /"q9": choose f32, f16, q8_0, q4_0 or flexgen4/);
+    assert.throws(
+      () => cacheTypeOf("q9", 64, "values"),
+      /"q9": choose auto, f32, f16, q8_0, q4_0 or flexgen4/,
+    );
+  });
+
+  it("are refused for values where they hold keys alone", () => {
+    assert.ok(cacheTypeChoices("keys").includes("kivi4"));
+    assert.throws(() => cacheTypeOf("kivi4", 64, "values"), /kivi4 does not hold values: choose/);
+  });
+
+  it("are q8_0 and q4_0 where they are chosen automatically and fit", () => {
+    const auto = { cacheTypeK: "auto", cacheTypeV: "auto" };
+    assert.deepEqual(cacheTypesOf(auto, 64), { typeK: "q8_0", typeV: "q4_0" });
+  });
+
+  it("are f16 where automatic ones do not fit, and say why", () => {
+    const { typeK, typeV, typeFallback } = cacheTypesOf({ cacheTypeK: "auto" }, 80);
+    assert.deepEqual([typeK, typeV], ["f16", "f16"]);
+    assert.equal(
+      typeFallback,
+      "keys in f16 instead of q8_0: blocks do not divide the head dimension of 80",
+    );
   });
 
   for (const valueType of ["q4_0", "flexgen4"] as const)

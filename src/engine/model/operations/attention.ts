@@ -1,5 +1,6 @@
 // Host side of the attention kernels: storing keys and values, many queries at once, one query split over the cache.
 
+import type { TailShape } from "../../cache/tail.ts";
 import { type CacheTypeId, cacheTypes } from "../../cache/types.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import type { CommandList } from "../../gpu/commandList.ts";
@@ -8,6 +9,7 @@ import type { Kernel } from "../../gpu/kernel.ts";
 import { float, type KernelSource } from "../../gpu/linkKernel.ts";
 import { boundPart, reducePart, runsLanes } from "./parts.ts";
 import { type HeadShape, qkvSize } from "./rope.ts";
+import { tailConstants } from "./tailAttention.ts";
 
 export interface AttentionShape extends HeadShape {
   /** Multiplies q·k. */
@@ -20,6 +22,8 @@ export interface AttentionShape extends HeadShape {
   readonly lse?: keyof typeof ROW_LSE;
   /** Whether a query of a pass sees its own slot last; false: it sees all slots. */
   readonly isCausal?: boolean;
+  /** Where the cache has one: its slots are left to `createTailAttention`, which needs the log-sum-exps. */
+  readonly tail?: TailShape | undefined;
 }
 
 /** One layer's cache: [rows, headDim] each. */
@@ -157,12 +161,14 @@ export function attentionSources(
   const split = splitOf(capabilities, shape);
   // What repeats is never a single token.
   const lse = rowLse(shape.lse === "repeat" ? "none" : shape.lse);
-  const constants = { ...queryConstants(shape), SPLIT: split };
+  const span = spanOf(shape);
+  const constants = { ...queryConstants(shape), ...span.constants, SPLIT: split };
+  const parts = { ...cache, ...span.part };
   const decode = runsLanes(capabilities)
-    ? { file: "attention_decode_lanes.wgsl", parts: cache, constants }
+    ? { file: "attention_decode_lanes.wgsl", parts, constants }
     : {
         file: "attention_decode.wgsl",
-        parts: { ...cache, ...boundPart(capabilities), ...reducePart(capabilities) },
+        parts: { ...parts, ...boundPart(capabilities), ...reducePart(capabilities) },
         constants: { ...constants, WORKGROUP_SIZE: decodeSizeOf(headDim) },
       };
   return [
@@ -198,6 +204,13 @@ function rowLse(lse: keyof typeof ROW_LSE = "none"): {
   };
 }
 
+/** The part behind `#include <span>`: which of a query's slots are read in the cache's types. */
+function spanOf({ tail }: AttentionShape) {
+  return tail === undefined
+    ? { part: { span: "common/span_all.wgsl" }, constants: {} }
+    : { part: { span: "common/span_settled.wgsl" }, constants: tailConstants(tail) };
+}
+
 /** Attention of many queries, to all blocks of slots or to those that are listed (see `sparsity/`). */
 export function prefillSource(
   capabilities: Capabilities,
@@ -205,10 +218,17 @@ export function prefillSource(
   blocks: "all" | "listed",
 ): KernelSource {
   const lse = rowLse(shape.lse);
-  const parts = { ...cacheParts(shape), ...lse.part, blocks: `common/blocks_${blocks}.wgsl` };
+  const span = spanOf(shape);
+  const parts = {
+    ...cacheParts(shape),
+    ...lse.part,
+    ...span.part,
+    blocks: `common/blocks_${blocks}.wgsl`,
+  };
   const constants = {
     ...queryConstants(shape),
     IS_CAUSAL: shape.isCausal ?? true,
+    ...span.constants,
     ROWS,
     ...(blocks === "listed" && { BLOCK: ROWS }),
     ...lse.binding(blocks === "listed" ? 7 : 6),
