@@ -106,6 +106,8 @@ export interface Citation {
   readonly verified: boolean;
   /** `answer`: the model's text; `passage`: merely shown beside the answer. */
   readonly origin: "answer" | "passage";
+  /** What led to these lines where a cache was asked as well: the search, tokens that the cache recalled, or both. */
+  readonly evidence?: "search" | "cache" | "both";
 }
 
 export interface Coverage {

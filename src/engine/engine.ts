@@ -21,21 +21,17 @@ import type {
   Summary,
 } from "../protocol.ts";
 import { answerQuestion } from "./answer/answerQuestion.ts";
+import { answerFromCache, cacheEvidence } from "./answer/cacheAnswer.ts";
 import { measureFidelity } from "./answer/fidelity.ts";
 import { keptMap, type MappedReading, MOST_BINS } from "./answer/keptMap.ts";
-import {
-  answerFromCache,
-  type KeptReading,
-  type KeptWork,
-  keepReading,
-  toIngestion,
-} from "./answer/keptReading.ts";
+import { type KeptReading, type KeptWork, keepReading, toIngestion } from "./answer/keptReading.ts";
 import { readTexts } from "./answer/readTexts.ts";
 import { searchPassages } from "./answer/searchPassages.ts";
 import { Shelf } from "./answer/shelf.ts";
 import { summarizeDocument } from "./answer/summarizeDocument.ts";
 import { planWholeReading, type WholeReading } from "./answer/wholeReading.ts";
 import type { KeptTokens } from "./cache/keptTokens.ts";
+import { DamagedError } from "./cache/sectionFile.ts";
 import { SnapshotStore } from "./cache/snapshotStore.ts";
 import { readDocuments } from "./documents/readDocuments.ts";
 import { NoAdapterError, UserError } from "./errors.ts";
@@ -72,6 +68,7 @@ export class Engine implements EngineApi {
   /** Answer a question; without any adapter, with exact quotes alone. */
   async ask(params: AskParams, observer: Observer, signal: AbortSignal): Promise<Answer> {
     if (params.noRetrieval) return this.#askCache(params, { observer, signal });
+    if (params.cacheRecall && !params.noCache) return this.#askBoth(params, { observer, signal });
     const answer = await this.#useIfAdapter(params, { observer, signal }, (tools, watched) =>
       answerQuestion(params, { shelf: this.#shelf, ...tools }, { observer: watched, signal }),
     );
@@ -210,6 +207,18 @@ export class Engine implements EngineApi {
     return answer;
   }
 
+  /** Answer from passages that a search finds or the cache recalls, read again verbatim. */
+  async #askBoth(params: AskParams, work: Work): Promise<Answer> {
+    const answer = await this.#withWholeReading(params, work, async ({ reading, kept, work }) => {
+      const { model } = work.opened;
+      const cache = await cacheEvidence(params.question, reading, { kept, work });
+      const tools = { shelf: this.#shelf, model, tokenizer: model.tokenizer, cache };
+      return answerQuestion(params, tools, work);
+    });
+    this.#lastRun = answer.stats ?? this.#lastRun;
+    return answer;
+  }
+
   /** Run `run` with whole documents in the model's cache. */
   async #withWholeReading<T>(
     params: IngestParams,
@@ -219,21 +228,39 @@ export class Engine implements EngineApi {
     const { documents, skipped, reading } = await this.#planReading(params, work);
     const store = new SnapshotStore(params.cacheDir || undefined);
     return this.use(reading.settings, work, async (opened, observer) => {
-      const kept = { opened, store, documents, observer, signal: work.signal };
-      const state = await keepReading(reading, kept);
-      this.#loadedCache = {
-        model: opened,
-        path: state.saved?.path,
-        reading: {
-          document: params.paths.join(", "),
-          policy: state.stats.cache.policy,
-          tokens: reading.prefix,
-          passages: reading.passages,
-        },
-        kept: await state.keeper.keptTokens(MOST_BINS),
+      const once = async (anew: boolean) => {
+        const kept = { opened, store, documents, observer, signal: work.signal, anew };
+        const state = await keepReading(reading, kept);
+        await this.#note(params, reading, { opened, state });
+        return run({ reading, kept: state, work: kept, skipped });
       };
-      return run({ reading, kept: state, work: kept, skipped });
+      try {
+        return await once(false);
+      } catch (error) {
+        // Pages of evicted tokens are checked when a question wants them.
+        if (!(error instanceof DamagedError)) throw error;
+        observer.log?.("warn", "The saved cache is damaged: reading the documents again.");
+        return once(true);
+      }
     });
+  }
+
+  async #note(
+    params: IngestParams,
+    reading: WholeReading,
+    { opened, state }: { opened: OpenModel; state: KeptReading },
+  ): Promise<void> {
+    this.#loadedCache = {
+      model: opened,
+      path: state.saved?.path,
+      reading: {
+        document: params.paths.join(", "),
+        policy: state.stats.cache.policy,
+        tokens: reading.prefix,
+        passages: reading.passages,
+      },
+      kept: await state.keeper.keptTokens(MOST_BINS),
+    };
   }
 
   /** The saved cache that the loaded model still holds. */

@@ -9,12 +9,7 @@ import { throwIfStopped, UserError } from "./errors.ts";
 import type { GenerateRequest, LanguageModel } from "./languageModel.ts";
 import { writeStep } from "./model/step.ts";
 import { Prefill, type PrefillModel, type PrefillOptions } from "./prefill.ts";
-import {
-  type BeforeQuestion,
-  forgetRecalled,
-  questionTokens,
-  readQuestion,
-} from "./questionPass.ts";
+import { PromptReader } from "./questionPass.ts";
 import { readLogProbabilities } from "./readLogProbabilities.ts";
 import { StopStrings } from "./stopStrings.ts";
 import { readLogits, scoreTokens } from "./teacherForced.ts";
@@ -72,6 +67,16 @@ export class GpuLanguageModel implements LanguageModel {
         const first = parts.cache.resume(tokens);
         await readLogits(parts, this.#prefill, { tokens, first, onLogits, ...options });
       },
+      recall: async (tokens, { signal }) => {
+        const first = await this.#resume(tokens, 0);
+        const reader = new PromptReader(parts, this.#prefill);
+        try {
+          await reader.run(tokens, first, { signal });
+        } finally {
+          reader.forget();
+        }
+        return parts.decoder.recall?.weights ?? new Map();
+      },
       measure: async (tokens, work) => {
         const clock = this.#clock();
         await work();
@@ -113,7 +118,9 @@ export class GpuLanguageModel implements LanguageModel {
     if (end > prompt.length) {
       const first = await this.#resume(prompt, end - prompt.length);
       read = prompt.length - first;
-      const { rows, before } = await this.#readPrompt(prompt, first, request);
+      const reader = new PromptReader(this.#parts, this.#prefill);
+      const { onPrefill } = request;
+      const rows = await reader.run(prompt, first, { signal, onPrefill });
       clock.prefilled();
       decoder.sampler.begin(request, prompt);
       const filled = cache.length;
@@ -129,7 +136,7 @@ export class GpuLanguageModel implements LanguageModel {
         this.#ahead.abandon();
         // Slots behind the last token kept hold keys of tokens nobody saw.
         cache.append(kept.slice(0, Math.max(0, this.#ahead.slotsFilled - filled)));
-        if (before) forgetRecalled(this.#parts, before);
+        reader.forget();
       }
     }
     throwIfStopped(signal);
@@ -152,7 +159,12 @@ export class GpuLanguageModel implements LanguageModel {
   ): Promise<number[][]> {
     this.#checkTokens(tokens);
     const first = this.#parts.cache.resume(tokens, wanted.length);
-    return readLogProbabilities(this.#parts, this.#prefill, { ...options, tokens, first, wanted });
+    const reader = new PromptReader(this.#parts, this.#prefill);
+    try {
+      return await readLogProbabilities(this.#parts, reader, { ...options, tokens, first, wanted });
+    } finally {
+      reader.forget();
+    }
   }
 
   /** How sparse the last run's attention was; `undefined` where prefill is dense. */
@@ -178,23 +190,6 @@ export class GpuLanguageModel implements LanguageModel {
     const first = cache.resume(prompt);
     await decoder.reserve(cache.slotsFor(prompt.length - first, generated));
     return first;
-  }
-
-  /** Read the prompt from `first` on; its end as a question, where evicted tokens may come back for it. */
-  async #readPrompt(
-    prompt: readonly number[],
-    first: number,
-    { signal, onPrefill }: GenerateRequest,
-  ): Promise<{ rows: number; before?: BeforeQuestion }> {
-    const { recall } = this.#parts.decoder;
-    if (recall === undefined)
-      return { rows: await this.#prefill.run(prompt, first, { signal, onPrefill }) };
-    const question = Math.max(first, prompt.length - questionTokens(this.#parts));
-    if (question > first)
-      await this.#prefill.run(prompt.slice(0, question), first, { signal, onPrefill });
-    const ids = prompt.slice(question);
-    const before = await readQuestion({ ...this.#parts, recall }, ids, signal);
-    return { rows: ids.length, before };
   }
 
   /** Read the tokens behind the first `from`, which the cache holds; with 0 into an empty cache. */

@@ -5,10 +5,10 @@ import type { Recall } from "./cache/recall/recall.ts";
 import { throwIfStopped } from "./errors.ts";
 import type { CommandList } from "./gpu/commandList.ts";
 import { writeStep } from "./model/step.ts";
-import type { PrefillModel } from "./prefill.ts";
+import type { Prefill, PrefillModel, PrefillOptions } from "./prefill.ts";
 
-/** What the cache held before a question; `forgetRecalled` goes back to it. */
-export interface BeforeQuestion {
+/** What the cache held before a question. */
+interface BeforeQuestion {
   readonly tokens: number;
   /** Slots that recalled tokens take in the heads of each layer. */
   readonly recalled: readonly number[];
@@ -17,13 +17,39 @@ export interface BeforeQuestion {
 /** Last tokens of a prompt whose queries choose what comes back. */
 const QUESTION_TOKENS = 64;
 
-/** How many of the last tokens are read as the question. */
-export function questionTokens({ decoder }: PrefillModel): number {
-  return Math.min(QUESTION_TOKENS, decoder.activations.chunkLength);
+/** Reads a prompt as `Prefill` does; its end as a question, where evicted tokens may come back for it. */
+export class PromptReader {
+  readonly #model: PrefillModel;
+  readonly #prefill: Prefill;
+  #before: BeforeQuestion | undefined;
+
+  constructor(model: PrefillModel, prefill: Prefill) {
+    this.#model = model;
+    this.#prefill = prefill;
+  }
+
+  /** See Prefill.run. `forget` must follow, whatever happens. */
+  async run(tokens: readonly number[], first: number, options: PrefillOptions): Promise<number> {
+    const { recall, activations } = this.#model.decoder;
+    if (recall === undefined) return this.#prefill.run(tokens, first, options);
+    const length = Math.min(QUESTION_TOKENS, activations.chunkLength);
+    const question = Math.max(first, tokens.length - length);
+    if (question > first) await this.#prefill.run(tokens.slice(0, question), first, options);
+    const ids = tokens.slice(question);
+    this.#before = await readQuestion({ ...this.#model, recall }, ids, options.signal);
+    await options.onChunk?.(question, ids.length);
+    return ids.length;
+  }
+
+  /** Take away what came back, and all that was read behind it: the cache is as it was before the question. */
+  forget(): void {
+    if (this.#before) forgetRecalled(this.#model, this.#before);
+    this.#before = undefined;
+  }
 }
 
 /** Append `ids` to the cache, behind the evicted tokens that their queries choose. On an error the cache is as before. */
-export async function readQuestion(
+async function readQuestion(
   model: PrefillModel & { readonly recall: Recall },
   ids: readonly number[],
   signal?: AbortSignal,
@@ -56,8 +82,7 @@ export async function readQuestion(
   return before;
 }
 
-/** Take away the recalled tokens and all that was read behind them. */
-export function forgetRecalled(model: PrefillModel, { tokens, recalled }: BeforeQuestion): void {
+function forgetRecalled(model: PrefillModel, { tokens, recalled }: BeforeQuestion): void {
   const { gpu, decoder, cache } = model;
   cache.forget(tokens, recalled);
   if (gpu.isLost) return;

@@ -14,7 +14,7 @@ export interface LogProbabilityRequest extends PrefillOptions {
 /** Read the tokens from `first` on into the cache; ln p of `wanted[i]` behind the i-th of the last `wanted.length` tokens. */
 export async function readLogProbabilities(
   model: PrefillModel,
-  prefill: Prefill,
+  prefill: Pick<Prefill, "run">,
   { wanted, ...request }: LogProbabilityRequest,
 ): Promise<number[][]> {
   const { vocabSize } = model.decoder.config;

@@ -41,7 +41,7 @@ export async function scoreTokens(
  */
 export async function readLogits(
   model: PrefillModel,
-  prefill: Prefill,
+  prefill: Pick<Prefill, "run">,
   {
     tokens,
     first,

@@ -146,11 +146,14 @@ describe("reading into a saved cache", function () {
     await write([...housesOf(60), ...FACTS].join("\n\n"));
     const { observer, tokens } = watch();
     const ingestion = await engine.ingest(settings(), observer, never);
-    assert.equal(ingestion.policy, "h2o");
+    assert.equal(ingestion.policy, "streaming-llm");
     assert.ok(ingestion.tokensRead > 1024);
     assert.equal(tokens(), ingestion.tokensRead);
     assert.equal(ingestion.tokensKept, ingestion.stats.cache.budget);
     assert.ok(ingestion.tokensKept <= 1024 - 256);
+    const { recall } = ingestion.stats.cache;
+    assert.equal(recall?.tokens, ingestion.tokensRead - ingestion.tokensKept);
+    assert.ok(recall.limit > 0 && recall.limit + ingestion.tokensKept < 1024);
     const question = { ...settings(), question: QUESTION, noRetrieval: true };
     const first = await engine.ask(question, {}, never);
     const again = await engine.ask(question, {}, never);

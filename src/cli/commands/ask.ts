@@ -13,7 +13,7 @@ export const ask = defineCommand({
     question: { type: "string", short: "q", description: "The question. Required." },
     "no-cache": {
       type: "boolean",
-      description: "Answer from passages alone. This is the default.",
+      description: "Answer from passages alone. This is the default without --cache-recall.",
     },
     "no-retrieval": {
       type: "boolean",

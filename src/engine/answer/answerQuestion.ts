@@ -14,6 +14,7 @@ import { quoteSentences } from "./quoteSentences.ts";
 import type { Reading } from "./reading.ts";
 import { readSeparately } from "./readSeparately.ts";
 import { readTogether } from "./readTogether.ts";
+import { joinRecalled, type RecalledPassage, withEvidence } from "./recalledPassages.ts";
 import { samplingOf } from "./sampling.ts";
 import type { Query, ScoredPassage } from "./searchIndex.ts";
 import type { Watch } from "./searchPassages.ts";
@@ -37,6 +38,17 @@ export interface AnswerTools {
   readonly tokenizer: Tokenizer;
   /** Absent when nothing here can run one: the answer is then made of quotes. */
   readonly model?: LanguageModel;
+  /** What a cache of these documents recalled for the question. */
+  readonly cache?: CacheEvidence;
+}
+
+/** What a cache adds to the search. */
+export interface CacheEvidence {
+  /** Most recalled first. */
+  readonly passages: readonly RecalledPassage[];
+  /** Tokens it keeps on the GPU for each layer and KV head, the mean. */
+  readonly tokensKept: number;
+  readonly notes: readonly string[];
 }
 
 interface Draft {
@@ -74,11 +86,16 @@ export async function answerQuestion(
   }
   await shelf.index.add(documents, watch);
   const relevant = findRelevant(documents, params, shelf);
+  const recalled = tools.cache?.passages ?? [];
+  const evidence = joinRecalled(relevant, recalled);
   const draft =
-    relevant.length > 0
-      ? await answerFrom(relevant, documents, params, tools, watch)
+    evidence.length > 0
+      ? await answerFrom(evidence, documents, params, tools, watch)
       : NOTHING_FOUND;
-  return finish(draft, documents, skipped, tools, watch);
+  const citations = tools.cache
+    ? withEvidence(draft.citations, relevant, recalled)
+    : draft.citations;
+  return finish({ ...draft, citations }, documents, skipped, tools, watch);
 }
 
 const NOTHING_FOUND: Draft = {
@@ -195,10 +212,11 @@ async function finish(
   const signal = draft.isPartial ? undefined : watch.signal;
   const tokensTotal = await tools.shelf.countTokens(documents, tools.tokenizer, signal);
   const reread = draft.reread ?? [];
+  const notes = [...(draft.notes ?? []), ...(tools.cache?.notes ?? [])];
   const coverage: Coverage = {
     tokensTotal,
     tokensSearched: tokensTotal,
-    tokensInCache: 0,
+    tokensInCache: Math.round(tools.cache?.tokensKept ?? 0),
     tokensReread: reread.reduce(
       (sum, passage) => sum + tools.tokenizer.encode(passageText(passage)).length,
       0,
@@ -212,6 +230,6 @@ async function finish(
     coverage,
     ...(draft.stats && { stats: draft.stats }),
     ...(draft.isPartial && { partial: true }),
-    ...(draft.notes && draft.notes.length > 0 && { notes: draft.notes }),
+    ...(notes.length > 0 && { notes }),
   };
 }

@@ -37,8 +37,8 @@ export function keptMap(
   };
 }
 
-/** The text behind the tokens, and where in it each edge lies. */
-function textOffsets(
+/** The text behind the tokens, and where in it each edge (in ascending order) lies. */
+export function textOffsets(
   tokens: readonly number[],
   edges: readonly number[],
   tokenizer: Tokenizer,
@@ -62,13 +62,13 @@ function textOffsets(
 }
 
 /** A passage, and where in the prompt's text it begins. */
-interface Located {
+export interface Located {
   readonly passage: TextPassage;
   readonly start: number;
 }
 
 /** The passages stand in the prompt in their order, each word for word. */
-function locate(text: string, passages: readonly TextPassage[]): Located[] {
+export function locate(text: string, passages: readonly TextPassage[]): Located[] {
   let from = 0;
   return passages.flatMap((passage) => {
     const words = passageText(passage).trimEnd();

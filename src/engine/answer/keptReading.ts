@@ -1,23 +1,17 @@
-// Reading whole documents into a cache that is saved, and answering from that cache alone.
+// Reading whole documents into a cache that is saved.
 
 import { createHash } from "node:crypto";
-import type { Answer, AskParams, Ingestion, RunStats, Skipped } from "../../protocol.ts";
+import type { Ingestion, RunStats, Skipped } from "../../protocol.ts";
 import type { CacheKeeper } from "../cache/cacheKeeper.ts";
 import { modelDigest } from "../cache/modelDigest.ts";
 import type { SnapshotFacts } from "../cache/snapshotFile.ts";
 import type { SnapshotKey, SnapshotStore } from "../cache/snapshotStore.ts";
 import type { Trunk } from "../cache/trunk.ts";
 import type { SourceDocument } from "../documents/document.ts";
-import { StoppedError, UserError } from "../errors.ts";
+import { UserError } from "../errors.ts";
 import type { OpenModel, Work } from "../modelHost.ts";
 import { ProgressMeter } from "../progress.ts";
-import { answerPrompt } from "./readTogether.ts";
-import { samplingOf } from "./sampling.ts";
-import { citeAnswer, findQuote } from "./verify.ts";
 import type { WholeReading } from "./wholeReading.ts";
-
-/** A shorter answer may stand anywhere by chance: then only the passage it cites counts. */
-const MIN_SEARCHED_LENGTH = 8;
 
 export interface KeptReading {
   readonly keeper: CacheKeeper;
@@ -35,6 +29,8 @@ export interface KeptWork extends Work {
   readonly opened: OpenModel;
   readonly store: SnapshotStore;
   readonly documents: readonly SourceDocument[];
+  /** Read the documents whatever is in memory or on disk: what was found there is damaged. */
+  readonly anew?: boolean;
 }
 
 /**
@@ -48,7 +44,7 @@ export async function keepReading(reading: WholeReading, work: KeptWork): Promis
   const { prefix } = reading;
   const identity = await identityOf(reading, keeper, work);
   const key = identity && { identity, tokens: prefix, sharesBlocks: keeper.sharesBlocks };
-  const held = await heldReading(keeper, prefix);
+  const held = work.anew ? undefined : await heldReading(keeper, prefix);
   const brought = held ?? (await bringReading(keeper, prefix, { ...work, key }));
   const kept = { keeper, ...brought };
   if (!key) return { ...kept, problem: "The model's file changed since it was loaded: not saved." };
@@ -81,14 +77,15 @@ async function heldReading(
 async function bringReading(
   keeper: CacheKeeper,
   tokens: readonly number[],
-  { store, observer, signal, key }: KeptWork & { readonly key: SnapshotKey | undefined },
+  { store, observer, signal, anew, key }: KeptWork & { readonly key: SnapshotKey | undefined },
 ): Promise<Brought> {
   const restored =
-    key &&
-    (await store.withLongest(key, async (found) => {
-      const stats = await keeper.restore(found);
-      return stats && { stats, tokens: found.tokens };
-    }));
+    key === undefined || anew
+      ? undefined
+      : await store.withLongest(key, async (found) => {
+          const stats = await keeper.restore(found);
+          return stats && { stats, tokens: found.tokens };
+        });
   const origin = { from: restored ? "disk" : "text", tokens: restored?.tokens ?? 0 } as const;
   if (restored?.tokens === tokens.length)
     return { trunk: keeper.pin(), origin, stats: restored.stats };
@@ -131,75 +128,12 @@ export function toIngestion(
   return { document, tokensRead, tokensKept, policy, bytes, path, restored, skipped, stats };
 }
 
-/** Answer from the cache alone, and leave it as it was saved. */
-export async function answerFromCache(
-  params: AskParams,
-  reading: WholeReading,
-  { kept, work, skipped }: { kept: KeptReading; work: KeptWork; skipped: readonly Skipped[] },
-): Promise<Answer> {
-  const { opened, observer, signal } = work;
-  const { cache } = kept.stats;
-  const sampling = samplingOf(params);
-  try {
-    const answered = await answerPrompt(
-      { model: opened.model, format: reading.format, sampling, observer, signal },
-      {
-        prompt: await reading.promptFor(params.question),
-        read: reading.passages,
-        maxTokens: sampling.maxTokens ?? reading.maxAnswerTokens,
-      },
-    );
-    const { found, interruption } = answered;
-    const citations = found ? withFoundText(answered, work.documents) : [];
-    const isChecked = citations.some(({ verified }) => verified);
-    return {
-      found,
-      answer: found ? answered.answer : "The cache holds no answer to this.",
-      citations,
-      coverage: {
-        tokensTotal: cache.tokensRead,
-        tokensSearched: 0,
-        tokensInCache: Math.round(cache.tokensKept),
-        tokensReread: 0,
-        skipped,
-      },
-      ...(answered.stats && { stats: answered.stats }),
-      ...(interruption && { partial: true }),
-      notes: [
-        `Answered from the cache alone: ${originText(kept)}, policy ${cache.policy}.`,
-        ...(kept.problem ? [kept.problem] : []),
-        ...(params.history?.length ? ["Earlier turns were left out."] : []),
-        ...(found && !isChecked ? ["None of this answer's words could be found in the text."] : []),
-        ...(interruption instanceof StoppedError ? ["Stopped before the end."] : []),
-      ],
-    };
-  } finally {
-    if (!opened.isLost && kept.trunk.isIntact) kept.trunk.reset();
-  }
-}
-
-function originText({ origin: { from, tokens }, stats }: KeptReading): string {
+/** What did not have to be read, in words. */
+export function originText({ origin: { from, tokens }, stats }: KeptReading): string {
   if (from === "memory") return "still in memory";
   if (from === "text") return "read just now";
   if (tokens === stats.cache.tokensRead) return "restored from disk";
   return `${tokens} tokens restored from disk, the rest read just now`;
-}
-
-// A cache forgets which number a passage had before it forgets its words.
-function withFoundText(
-  { answer, citations }: Pick<Answer, "answer" | "citations">,
-  documents: readonly SourceDocument[],
-): Answer["citations"] {
-  const text = answer.replace(/[.!?]$/, "");
-  if (citations.some(({ verified }) => verified) || text.length < MIN_SEARCHED_LENGTH)
-    return citations;
-  for (const document of documents) {
-    const span = findQuote(document.text, text);
-    if (!span) continue;
-    const passage = { document, start: 0, end: document.text.length };
-    return [citeAnswer(passage, span, text)];
-  }
-  return citations;
 }
 
 async function identityOf(

@@ -21,8 +21,9 @@ const PROBES = ["Who?", "9 lives", "(x)", "élan"];
 const QUESTION_ROOM = { span: 80, text: 768 };
 /** A cache of every token beyond this is too large to be the default. */
 const LONGEST_FULL = 32_768;
-const LARGEST_BUDGET = 4096;
-const SMALLEST_BUDGET = 64;
+/** Tokens kept, and tokens recalled, in whole steps up to that many. */
+const MOST_TOKENS = 4096;
+const STEP = 64;
 const BOUNDED_CHUNK = 256;
 
 export interface WholeReading {
@@ -98,29 +99,39 @@ function sharedLength(a: readonly number[], b: readonly number[]): number {
 }
 
 /**
- * Where nothing was asked for and the text does not fit, H2O with positions within the cache: sinks, what received most
- * attention, and the end of the text, at positions the model was trained on.
+ * Where nothing was asked for and the text does not fit, sinks and the end of the text stay, at positions the model was
+ * trained on, and as much of what was evicted may come back for a question.
  */
 function planSettings(settings: ModelSettings, needs: Needs): ModelSettings {
-  const { cachePolicy, cacheBudget, contextLength } = settings;
+  const { cachePolicy, cacheBudget, cacheRecall, contextLength } = settings;
   const longest = contextLength ?? Math.min(needs.trained, LONGEST_FULL);
   if (cachePolicy !== undefined || settings.positionScheme === DUAL_CHUNK)
     return withRoom(settings, needs);
-  if (cacheBudget === undefined && needs.tokens <= longest) return settings;
+  if (cacheBudget === undefined && needs.tokens <= longest) {
+    // Nothing is evicted, so nothing has to come back.
+    const { cacheRecall: _, ...rest } = settings;
+    return rest;
+  }
   const chunkLength = settings.chunkLength ?? BOUNDED_CHUNK;
-  const free = needs.trained - chunkLength - needs.room;
-  const fitting = Math.floor(free / SMALLEST_BUDGET) * SMALLEST_BUDGET;
-  const budget = Math.max(SMALLEST_BUDGET, Math.min(LARGEST_BUDGET, fitting));
+  const free = needs.trained - needs.room;
+  const recall = cacheRecall ?? inSteps(cacheBudget === undefined ? free / 2 : free - cacheBudget);
+  const budget =
+    cacheBudget ?? Math.max(STEP, inSteps(Math.min(free - recall, free - chunkLength)));
   return withRoom(
     {
       ...settings,
       chunkLength,
-      cachePolicy: "h2o",
-      cacheBudget: cacheBudget ?? budget,
+      cachePolicy: "streaming-llm",
+      cacheBudget: budget,
+      cacheRecall: recall,
       positionScheme: settings.positionScheme ?? "in-cache",
     },
     needs,
   );
+}
+
+function inSteps(tokens: number): number {
+  return Math.max(0, Math.min(MOST_TOKENS, Math.floor(tokens / STEP) * STEP));
 }
 
 interface Needs {

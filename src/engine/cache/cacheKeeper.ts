@@ -45,6 +45,11 @@ export interface KeeperParts extends Omit<CacheOnGpu, "eviction"> {
     onLogits: OnLogits,
     options: Pick<ReadOptions, "signal">,
   ) => Promise<void>;
+  /** See CacheKeeper.recall. */
+  readonly recall: (
+    tokens: readonly number[],
+    options: Pick<ReadOptions, "signal">,
+  ) => Promise<ReadonlyMap<number, number>>;
   /** The stats of work that reads so many tokens. */
   readonly measure: (tokens: number, work: () => Promise<void>) => Promise<RunStats>;
 }
@@ -114,6 +119,17 @@ export class CacheKeeper {
   /** SmoothAttention's λ of the keys held, which are in f32: of each layer [numKvHeads, headDim]. */
   keyLambdas(): Promise<Float32Array[]> {
     return keyLambdas(this.#parts, this.#parts.decoder.config);
+  }
+
+  /**
+   * Which evicted tokens the end of `tokens` brings back: by token the share of recall it has over all layers and heads. The
+   * cache is as before. Empty where nothing was evicted, or nothing may come back.
+   */
+  recall(
+    tokens: readonly number[],
+    options: Pick<ReadOptions, "signal"> = {},
+  ): Promise<ReadonlyMap<number, number>> {
+    return this.#parts.recall(tokens, options);
   }
 
   /** The cache as it is now; it must stay so until the sections have been read. */

@@ -171,7 +171,7 @@ export async function createOperations(
       ? await createRecall(gpu, {
           plan,
           shape: attentionShape,
-          rope: { ...firstRope(config, ropes), movesKeys },
+          rope: { ...globalRope(config, ropes), movesKeys },
           numLayers: config.numLayers,
           tokensRead: () => cache.tokensRead,
         })
@@ -187,10 +187,13 @@ export async function createOperations(
   };
 }
 
-/** RoPE as all layers without a window have it; bounded caches refuse the others. */
-function firstRope({ layers }: DecoderConfig, ropes: DecoderOptions["ropes"]) {
-  const [layer] = layers;
-  const [frequencies] = ropes;
+/** RoPE as all layers without a window have it; the others recall nothing. */
+function globalRope({ layers }: DecoderConfig, ropes: DecoderOptions["ropes"]) {
+  const index = Math.max(
+    0,
+    layers.findIndex(({ slidingWindow }) => !slidingWindow),
+  );
+  const [layer, frequencies] = [layers[index], ropes[index]];
   if (layer === undefined || frequencies === undefined) throw new Error("the model has no layers");
   const { dimension: ropeDim, pairing } = layer.rope;
   return { ropeDim, pairing, attentionFactor: frequencies.attentionFactor };

@@ -48,6 +48,7 @@ export function ranksOf(kept: ArrayLike<number>, recalled: ArrayLike<number>): U
 
 /** The numbers of the tokens in a record's first rows. */
 export function positionsIn(record: Uint8Array, positionsAt: number, tokens: number): Uint32Array {
-  const bytes = record.slice(positionsAt, positionsAt + 4 * Math.min(tokens, PAGE_TOKENS));
-  return new Uint32Array(bytes.buffer);
+  const end = positionsAt + 4 * Math.min(tokens, PAGE_TOKENS);
+  // A copy, aligned: a record may lie anywhere in what a file gave.
+  return new Uint32Array(new Uint8Array(record.subarray(positionsAt, end)).buffer);
 }

@@ -165,5 +165,7 @@ describe("pages of evicted tokens", () => {
     const record = new Uint8Array(LAYOUT.recordBytes);
     record.set(new Uint8Array(Uint32Array.of(7, 70_000, 9).buffer), LAYOUT.positionsAt);
     assert.deepEqual([...positionsIn(record, LAYOUT.positionsAt, 2)], [7, 70_000]);
+    const fromFile = Buffer.concat([Buffer.alloc(3), record]).subarray(3);
+    assert.deepEqual([...positionsIn(fromFile, LAYOUT.positionsAt, 2)], [7, 70_000]);
   });
 });

@@ -1,0 +1,65 @@
+// Answers from a cache as carefully as from passages: spans of the passages that the cache points to compete by what the model,
+// with the whole text in its cache, says of them. Nothing of these passages is read again.
+
+import type { LanguageModel } from "../languageModel.ts";
+import type { TextPassage } from "./passages.ts";
+import type { PromptFormat } from "./promptFormats/promptFormat.ts";
+import type { ScoredPassage } from "./searchIndex.ts";
+import { contestOf } from "./spans/contest.ts";
+import { searchSpans, spanOffsets, spanText } from "./spans/spanSearch.ts";
+import { Terms, wordsOf } from "./terms.ts";
+import type { Span } from "./verify.ts";
+
+/** Passages whose spans compete. */
+const NUM_PASSAGES = 3;
+/** Mean ln p of a span's tokens below which the model does not support it. */
+const MIN_CONFIDENCE = -5;
+
+export interface CacheSpanRequest {
+  readonly model: LanguageModel;
+  /** One with `answerTokens`. */
+  readonly format: PromptFormat;
+  readonly question: string;
+  /** The whole prompt, all but its end in the cache. */
+  readonly prompt: readonly number[];
+  /** Passages that the cache points to, most of all first. */
+  readonly passages: readonly TextPassage[];
+  readonly maxTokens: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface CacheSpan {
+  readonly passage: TextPassage;
+  readonly span: Span;
+  readonly text: string;
+  /** Mean ln p of its tokens. */
+  readonly confidence: number;
+}
+
+/** The likeliest span; undefined where the model supports none of them, or rather refuses. Throws StoppedError. */
+export async function bestCacheSpan(request: CacheSpanRequest): Promise<CacheSpan | undefined> {
+  const { model, format, question, prompt, maxTokens, signal } = request;
+  const terms = new Terms();
+  const termsOf = (text: string) => wordsOf(text).flatMap((word) => [...terms.of(word)]);
+  const passages = request.passages.slice(0, NUM_PASSAGES).map(
+    // The cache's order is all that is known of them.
+    (passage, rank): ScoredPassage => ({ ...passage, score: 1 / (1 + rank) }),
+  );
+  if (passages.length === 0) return undefined;
+  const contest = contestOf(passages, question, { question: terms.ofQuestion(question), termsOf });
+  let best: (CacheSpan & { readonly score: number }) | undefined;
+  for (const { passage, words, competition } of contest.contestants) {
+    const { spans, refusal } = await searchSpans({
+      ...{ model, format, prompt, passage: words, asked: contest.asked, competition, maxTokens },
+      ...(signal && { signal }),
+    });
+    const [found] = spans;
+    if (!found || refusal > found.lnP) continue;
+    const confidence = found.lnP / (found.numTokens + 1);
+    if (confidence < MIN_CONFIDENCE || (best && best.score >= found.score)) continue;
+    const { start, end } = spanOffsets(words, found);
+    const span = { start: passage.start + start, end: passage.start + end };
+    best = { passage, span, text: spanText(words, found), confidence, score: found.score };
+  }
+  return best;
+}
