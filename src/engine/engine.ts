@@ -231,7 +231,7 @@ export class Engine implements EngineApi {
       const once = async (anew: boolean) => {
         const kept = { opened, store, documents, observer, signal: work.signal, anew };
         const state = await keepReading(reading, kept);
-        await this.#note(params, reading, { opened, state });
+        await this.#remember(params, reading, { opened, state });
         return run({ reading, kept: state, work: kept, skipped });
       };
       try {
@@ -245,7 +245,8 @@ export class Engine implements EngineApi {
     });
   }
 
-  async #note(
+  /** Note which documents the loaded model holds. */
+  async #remember(
     params: IngestParams,
     reading: WholeReading,
     { opened, state }: { opened: OpenModel; state: KeptReading },

@@ -1,6 +1,7 @@
 // Answering from a cache that holds whole documents: from it alone, or as evidence beside a search.
 
 import type { Answer, AskParams, Skipped } from "../../protocol.ts";
+import { DamagedError } from "../cache/sectionFile.ts";
 import type { SourceDocument } from "../documents/document.ts";
 import { StoppedError } from "../errors.ts";
 import type { CacheEvidence } from "./answerQuestion.ts";
@@ -122,7 +123,7 @@ async function readCache(
     const citations = [citeAnswer(best.passage, best.span, best.text)];
     return { answered: { ...answered, found: true, answer: best.text, citations }, isChosen: true };
   } catch (error) {
-    if (!isInterruption(error)) throw error;
+    if (error instanceof DamagedError || !isInterruption(error)) throw error;
     return { answered: { ...answered, interruption: error }, isChosen: false };
   }
 }

@@ -117,11 +117,6 @@ export class Recall {
     this.#spill.end();
   }
 
-  /** Resolves when all pages are on the host. */
-  settled(): Promise<void> {
-    return this.#spill.settled();
-  }
-
   /** Prepare for a question of `numTokens` tokens; returns how many slots recalled tokens will take in the heads of each layer. */
   async begin(cache: KvCache, numTokens: number): Promise<number[]> {
     await this.#spill.settled();
