@@ -161,7 +161,8 @@ function remarksOn(
   compared: ReadonlySet<string>,
 ): string[] {
   const method = labels.indexOf("method");
-  const placeOf = (row: TableRow) => row.labels.filter((_, i) => i !== method).join(", ");
+  const placeOf = (row: TableRow) =>
+    row.labels.flatMap((label, i) => (i === method ? [] : `${labels[i]} ${label}`)).join(", ");
   const wins: string[] = [];
   const ties: string[] = [];
   for (const place of new Set(rows.map(placeOf))) {
