@@ -105,7 +105,7 @@ function askEngine(
 /** StreamingLLM with the largest budget that keeps every position within the trained length. */
 export function sinksSettings({ model: { trainedContextLength } }: EvalTools): ModelSettings {
   const cacheBudget = Math.max(64, trainedContextLength - SINKS_CHUNK - SINKS_ROOM);
-  return { cachePolicy: "streaming-llm", cacheBudget, chunkLength: SINKS_CHUNK };
+  return { cachePolicy: "streaming-llm", cacheBudget, cacheRecall: 0, chunkLength: SINKS_CHUNK };
 }
 
 // The model alone, once, over as many passages as the trained length holds: the best, or the first of the document.

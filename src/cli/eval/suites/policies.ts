@@ -116,7 +116,7 @@ function settingsOf({ method, budget, recall, length }: At): ModelSettings {
   const divisor = BUDGETS[budget];
   if (divisor === undefined) return shared;
   const cacheBudget = Math.floor(length / divisor);
-  return { ...shared, cacheBudget, ...(recall === "yes" && { cacheRecall: cacheBudget }) };
+  return { ...shared, cacheBudget, cacheRecall: recall === "yes" ? cacheBudget : 0 };
 }
 
 async function findKey(at: At, asked: "after" | "before"): Promise<Outcome> {
