@@ -78,14 +78,16 @@ export const modelOptions = {
     value: "ID",
     ids: settingChoices.cacheTypeK,
     group: model,
-    description: "How keys are stored in the cache. Default f16.",
+    description:
+      "How keys are stored in the cache. Default f16; for caches of whole documents auto, q8_0 where it fits.",
   },
   "cache-type-v": {
     type: "string",
     value: "ID",
     ids: settingChoices.cacheTypeV,
     group: model,
-    description: "How values are stored in the cache. Default f16.",
+    description:
+      "How values are stored in the cache. Default f16; for caches of whole documents auto, q4_0 where it fits.",
   },
   "cache-residual": {
     type: "integer",

@@ -101,7 +101,7 @@ describe("reading into a saved cache", function () {
       engine.ask({ ...settings(), ...more, question: QUESTION, noRetrieval: true }, {}, never);
     assert.match((await ask()).notes?.[0] ?? "", /read just now/);
     assert.match((await ask()).notes?.[0] ?? "", /still in memory/);
-    assert.match((await ask({ cacheTypeK: "q8_0" })).notes?.[0] ?? "", /read just now/);
+    assert.match((await ask({ cacheTypeK: "q4_0" })).notes?.[0] ?? "", /read just now/);
     await appendFile(path, "\n\nThe mill burned down in 1950.");
     const changed = await ask();
     assert.match(changed.notes?.[0] ?? "", /read just now/);

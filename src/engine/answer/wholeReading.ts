@@ -6,6 +6,7 @@ import { cacheAllocationOf } from "../cache/allocations/index.ts";
 import { DUAL_CHUNK } from "../cache/dualChunk.ts";
 import { cachePolicyOf } from "../cache/policies/index.ts";
 import { positionSchemeOf } from "../cache/positionSchemes.ts";
+import { AUTO } from "../cache/types.ts";
 import type { SourceDocument } from "../documents/document.ts";
 import { UserError } from "../errors.ts";
 import { openModel } from "../model/loadWeights.ts";
@@ -62,11 +63,14 @@ export async function planWholeReading(
       format,
       passages,
       prefix,
-      settings: planSettings(settings, {
-        tokens: prefix.length + room,
-        trained: file.config.trainedContextLength,
-        room,
-      }),
+      settings: planSettings(
+        { cacheTypeK: AUTO, cacheTypeV: AUTO, ...settings },
+        {
+          tokens: prefix.length + room,
+          trained: file.config.trainedContextLength,
+          room,
+        },
+      ),
       maxAnswerTokens: format.instruct ? 512 : 48,
       promptFor: async (question) => [...prefix, ...(await suffixOf(question))],
     };
