@@ -359,8 +359,9 @@ export interface SavedCacheInfo {
   readonly tokensKept: number;
   /** Bytes on disk. */
   readonly bytes: number;
-  /** Bytes on the GPU: 0 unless it is loaded now. */
+  /** Bytes on the GPU, summaries of evicted pages included, and of these pages in memory: 0 unless it is loaded now. */
   readonly gpuBytes: number;
+  readonly hostBytes: number;
   /** ISO 8601. */
   readonly lastUsed: string;
   readonly path: string;

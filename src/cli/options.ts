@@ -64,7 +64,7 @@ export const modelOptions = {
     min: 0,
     group: model,
     description:
-      "Evicted tokens that may come back for a question, to each layer and KV head. Default 0: what is evicted is gone.",
+      "Evicted tokens that may come back for a question, to each layer and KV head. Default: 0, and what suits the model where a text is read into a saved cache.",
   },
   "cache-query-stride": {
     type: "integer",

@@ -75,7 +75,17 @@ export function savedCachesText({ caches, folder, limitBytes, disk }: SavedCache
     return ["No caches are saved: `lectern ingest PATH` makes one.", found]
       .filter(Boolean)
       .join("\n");
-  const head = ["document", "model", "policy", "read", "kept", "disk", "GPU", "last used"];
+  const head = [
+    "document",
+    "model",
+    "policy",
+    "read",
+    "kept",
+    "disk",
+    "memory",
+    "GPU",
+    "last used",
+  ];
   const rows = caches.map((cache) => [
     cache.document,
     cache.model,
@@ -83,6 +93,7 @@ export function savedCachesText({ caches, folder, limitBytes, disk }: SavedCache
     count(cache.tokensRead),
     count(Math.round(cache.tokensKept)),
     megabytes(cache.bytes),
+    megabytes(cache.hostBytes),
     megabytes(cache.gpuBytes),
     cache.lastUsed.slice(0, 16).replace("T", " "),
   ]);

@@ -115,11 +115,16 @@ export class Engine implements EngineApi {
     const loaded = this.#heldCache;
     const store = new SnapshotStore(cacheDir || undefined);
     const saved = await store.list();
-    const caches = saved.map(({ documents, identity: _, device: __, ...cache }) => ({
-      document: documents.map(({ path }) => path).join(", "),
-      ...cache,
-      gpuBytes: loaded?.path === cache.path ? loaded.model.model.cacheStats().bytes : 0,
-    }));
+    const held = loaded?.model.model.cacheStats();
+    const caches = saved.map(({ documents, identity: _, device: __, ...cache }) => {
+      const own = loaded?.path === cache.path ? held : undefined;
+      return {
+        document: documents.map(({ path }) => path).join(", "),
+        ...cache,
+        gpuBytes: (own?.bytes ?? 0) + (own?.recall?.bytes.gpu ?? 0),
+        hostBytes: own?.recall?.bytes.host ?? 0,
+      };
+    });
     const { folder, limitBytes } = store;
     return { caches, folder, limitBytes, disk: await store.lookups() };
   }

@@ -95,7 +95,8 @@ describe("cache stats page", () => {
     const fidelity = { document: "a.txt", cache, full: cache, ...measured, skipped: [] };
     const counts = { lookups: 4, hits: 1, partialHits: 1, hitRate: 0.5 };
     const disk = { ...counts, tokensRequested: 9, tokensRestored: 4, days: [] };
-    const info = { document: "a.txt", model: "m", policy: "h2o", bytes: 3e6, gpuBytes: 0 };
+    const bytes = { bytes: 3e6, gpuBytes: 0, hostBytes: 0 };
+    const info = { document: "a.txt", model: "m", policy: "h2o", ...bytes };
     const dated = { lastUsed: "2026-01-01T00:00:00Z", path: "/c/1.kv" };
     const caches = Array.from({ length: 10 }, () => ({
       ...{ ...info, ...dated, tokensRead: 1000, tokensKept: 64 },
