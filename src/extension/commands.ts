@@ -53,8 +53,10 @@ export function commandTable(parts: CommandParts): Handlers {
     },
     "lectern.summarizeFile": (uri) =>
       chat.summarize(() => scope.fileSubject(isUri(uri) ? uri : scope.activeFile())),
-    "lectern.readIntoCache": (uri) =>
-      parts.cacheStats.readIntoCache(scope.fileSubject(isUri(uri) ? uri : scope.activeFile())),
+    "lectern.readIntoCache": async (uri) => {
+      const chosen = isUri(uri) ? uri : await scope.fileOrPicked();
+      if (chosen) await parts.cacheStats.readIntoCache(scope.fileSubject(chosen));
+    },
     "lectern.measureFidelity": () =>
       parts.cacheStats.measureFidelity(() => scope.fileSubject(scope.activeFile())),
     "lectern.showCacheStats": () => parts.cacheStats.show(),

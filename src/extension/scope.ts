@@ -128,6 +128,11 @@ export class Scope implements Contribution {
     throw new CannotAskError(l10n.t("No file is open: open one first."), "chooseScope");
   }
 
+  /** The file of the active, or last active, editor; where there is none, what the user picks. */
+  async fileOrPicked(): Promise<Uri | undefined> {
+    return window.activeTextEditor?.document.uri ?? this.#lastFile ?? (await pick());
+  }
+
   #uri(): Uri | undefined {
     return this.#kind === "path" ? this.#picked : this.#lastFile;
   }
@@ -141,12 +146,7 @@ export class Scope implements Contribution {
   }
 
   async #browse(): Promise<void> {
-    const [uri] =
-      (await window.showOpenDialog({
-        canSelectFiles: true,
-        canSelectFolders: true,
-        openLabel: l10n.t("Ask about this"),
-      })) ?? [];
+    const uri = await pick();
     if (uri) this.usePath(uri);
   }
 }
@@ -154,6 +154,16 @@ export class Scope implements Contribution {
 /** Whether `uri` is a folder. */
 export async function isFolder(uri: Uri): Promise<boolean> {
   return (await workspace.fs.stat(uri)).type === FileType.Directory;
+}
+
+async function pick(): Promise<Uri | undefined> {
+  const [uri] =
+    (await window.showOpenDialog({
+      canSelectFiles: true,
+      canSelectFolders: true,
+      openLabel: l10n.t("Choose"),
+    })) ?? [];
+  return uri;
 }
 
 function folders(): Uri[] {

@@ -189,6 +189,9 @@ describe("Lectern in VS Code", function () {
       const cacheDir = { "lectern.cacheDir": join(home ?? "", "caches") };
       const colours = { "workbench.colorTheme": `Default ${theme} Modern` };
       await open({ ...boundedCache, ...cacheDir, ...colours });
+      // The extension hears of editors from when it was activated.
+      await window.command("Lectern: Ask About Workspace");
+      await window.chat();
       await window.openFile("chronicle.md");
       await window.command("Lectern: Read into Cache");
       const stats = await window.frame("svg.map");
@@ -205,8 +208,8 @@ describe("Lectern in VS Code", function () {
         .evaluateAll((cells) => cells.map((cell) => Number(cell.getAttribute("fill-opacity"))));
       assert.ok(parts.includes(1) && parts.includes(0), "some parts are kept, some are not");
       await screenshot(`cache-map-${theme.toLowerCase()}`);
-      assert.deepEqual(await violations(stats, "var(--vscode-editor-background)"), [], theme);
-    });
+      assert.deepEqual(await violationsOfStats(stats), [], theme);
+    }).timeout(300_000);
 
   it("compares the cache with the full one when asked from the page", async () => {
     const stats = await window.frame("svg.map");
@@ -215,7 +218,7 @@ describe("Lectern in VS Code", function () {
     assert.match(await fidelity.locator("body").innerText(), /\d+ % of the last \d+ tokens/);
     assert.match(await fidelity.locator("body").innerText(), /nat on average/);
     await screenshot("cache-fidelity-dark");
-  });
+  }).timeout(300_000);
 
   it("keeps the chat when the window is reloaded", async () => {
     await open({ "workbench.colorTheme": "Default Dark Modern" });
@@ -307,6 +310,19 @@ describe("Lectern in VS Code", function () {
     return found.flatMap(({ id, nodes }) =>
       nodes.map(({ html, failureSummary }) => `${id}: ${html}: ${failureSummary}`),
     );
+  }
+
+  /** axe waits for timers, which do not run on a page without scripts: it looks at a copy, with the same colours and styles. */
+  async function violationsOfStats(stats: Frame): Promise<string[]> {
+    const html = (await stats.content()).replace(/<meta http-equiv[^>]*>/g, "");
+    const copy = await window.page.context().newPage();
+    try {
+      await copy.setContent(html, { waitUntil: "domcontentloaded" });
+      await copy.addStyleTag({ path: "media/cacheStats.css" });
+      return await violations(copy.mainFrame(), "var(--vscode-editor-background)");
+    } finally {
+      await copy.close();
+    }
   }
 
   async function screenshot(name: string): Promise<void> {
