@@ -17,5 +17,6 @@ export function ownParagraph(
   if (!contestant) throw new Error("one passage was given");
   const { words, competition } = contestant;
   const span = likeliestByWords(words, { asked, competition });
-  return { question: text, passage: words, span, asked, competition, termsOf };
+  const { label } = paragraph;
+  return { question: text, passage: words, span, asked, competition, label, termsOf };
 }

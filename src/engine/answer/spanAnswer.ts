@@ -46,6 +46,7 @@ export async function spanAnswer<Passage extends ShownPassage>(
   if (!best) return undefined;
   const likeliest = Math.max(...spans.map(({ lnP }) => lnP));
   const margin = Math.max(-MAX_MARGIN, Math.min(MAX_MARGIN, likeliest - refusal));
+  const { label } = passage.shown.document;
   const termsOf = (text: string) => index.termsOf(text);
   const { start, end } = spanOffsets(words, best);
   const confidence = best.lnP / (best.numTokens + 1);
@@ -57,7 +58,9 @@ export async function spanAnswer<Passage extends ShownPassage>(
     total: massOf(spans),
     confidence,
     answerable:
-      answerability({ question, passage: words, span: best, asked, competition, termsOf }) +
+      answerability({
+        ...{ question, passage: words, span: best, asked, competition, label, termsOf },
+      }) +
       MARGIN_WEIGHT * margin,
     isRuledOut: margin === -MAX_MARGIN || confidence < MIN_CONFIDENCE,
   };

@@ -1,10 +1,11 @@
 // Whether a passage answers a question at all, by how the question's words stand in it: which are missing near the best span, in
-// what order the others follow, whether negations and opposites fit, and what kind of question it is. Questions that look
-// answered but are not were written by people (SQuAD 2.0, arXiv:1806.03822); the weights come from those of the training articles.
+// what order the others follow, whether negations and opposites fit. Questions that look answered but are not were written by
+// people (SQuAD 2.0, arXiv:1806.03822); the weights come from those of the training articles. The kind and length of questions
+// tell them apart as well, but that is their writers' style: it does not carry over to other articles.
 
 import { isQuestionWord, wordsOf } from "../terms.ts";
 import { ANSWERABILITY_BIAS, ANSWERABILITY_WEIGHTS } from "./answerabilityWeights.ts";
-import type { PassageWords } from "./passageWords.ts";
+import type { PassageWord, PassageWords } from "./passageWords.ts";
 import {
   type AskedQuestion,
   type Competition,
@@ -36,9 +37,6 @@ const OPPOSITES: readonly (readonly [RegExp, RegExp])[] = [
 ];
 /** Words of one class that are missing count up to this many. */
 const MAX_MISSING = 3;
-/** Openings of questions that tell answerable ones from others. */
-const OPENINGS = ["what", "who", "when", "where", "which", "how", "why", "in", "the"];
-const SPAN_SHAPES = ["isName", "isNumeric", "isTime", "isLower", "isLong", "afterIn", "afterBy"];
 
 export interface AnswerabilityRequest {
   readonly question: string;
@@ -47,6 +45,8 @@ export interface AnswerabilityRequest {
   readonly span: WordSpan;
   readonly asked: AskedQuestion;
   readonly competition: Competition;
+  /** Name of the document: what it says is understood in every sentence. */
+  readonly label: string;
   readonly termsOf: (text: string) => readonly string[];
 }
 
@@ -60,21 +60,30 @@ export function answerability(request: AnswerabilityRequest): number {
 
 /** What the log-odds are weighed by; names that are absent count as 0. */
 export function answerabilityFeatures(request: AnswerabilityRequest): Features {
-  const { question, passage, span, asked, competition, termsOf } = request;
-  const { words, sentences, text, share } = passage;
+  const { question, passage, span, asked, competition, label, termsOf } = request;
+  const { words, sentences, text } = passage;
   const number = words[span.first]?.sentence ?? -1;
   const sentence = sentences[number];
   if (!sentence) throw new Error("a span has words of a passage");
   const own = spanFeatures(passage, span, { ...asked, competition, likelihood: { first: 0 } });
-  const best = Math.max(...sentences.map((other) => other.share));
-  const around = text.slice(sentence.start, sentence.end);
-  const inSentence = words.filter((word) => word.sentence === number);
+  const topic = new Set(termsOf(label));
   const questionWords = wordsOf(question);
-  const content = questionWords.filter((word) => !isQuestionWord(word));
-  const features: Features = {
-    [`asks.${asked.kind}`]: 1,
+  const content = questionWords.filter(
+    (word) => !isQuestionWord(word) && !termsOf(word).some((term) => topic.has(term)),
+  );
+  const held = sentences.map((_, i) => termsIn(words.filter(({ sentence }) => sentence === i)));
+  const inPassage = termsIn(words);
+  const heldBy = (terms: ReadonlySet<string>) =>
+    content.filter((word) => termsOf(word).some((term) => terms.has(term))).length;
+  const shareIn = (terms: ReadonlySet<string>) =>
+    content.length === 0 ? 1 : heldBy(terms) / content.length;
+  const share = shareIn(inPassage);
+  const best = Math.max(...held.map(shareIn));
+  const inSentence = held[number] ?? new Set();
+  const around = text.slice(sentence.start, sentence.end);
+  return {
     passageShare: share,
-    sentenceShare: sentence.share,
+    sentenceShare: shareIn(inSentence),
     bestShare: best,
     spread: share - best,
     holdsAll: flag(share === 1),
@@ -82,45 +91,38 @@ export function answerabilityFeatures(request: AnswerabilityRequest): Features {
     repeats: own.repeats ?? 0,
     head: (own.headInside ?? 0) + (own.headBeside ?? 0),
     hasHead: flag(asked.head.length > 0),
-    contentWords: content.length / 8,
-    questionWords: questionWords.length / 12,
-    sentenceLength: (sentence.end - sentence.start) / 200,
-    ...missingWords(questionWords, passage, { number, termsOf }),
+    ...missingWords(content, questionWords[0], { inSentence, inPassage, termsOf }),
     ...orderKept(
       questionWords.map((word) => termsOf(word)[0] ?? word),
-      inSentence.map(({ terms }) => terms[0] ?? ""),
+      words.filter((word) => word.sentence === number).map(({ terms }) => terms[0] ?? ""),
       words.map(({ terms }) => terms[0] ?? ""),
     ),
     ...contradictions(question, around, text),
   };
-  for (const shape of SPAN_SHAPES) {
-    const name = `${asked.kind}.${shape}`;
-    features[name] = own[name] ?? 0;
-  }
-  const opening = questionWords[0]?.toLowerCase() ?? "";
-  if (OPENINGS.includes(opening)) features[`opens.${opening}`] = 1;
-  return features;
+}
+
+function termsIn(words: readonly PassageWord[]): ReadonlySet<string> {
+  return new Set(words.flatMap(({ terms }) => terms));
+}
+
+interface Places extends Pick<AnswerabilityRequest, "termsOf"> {
+  readonly inSentence: ReadonlySet<string>;
+  readonly inPassage: ReadonlySet<string>;
 }
 
 // Words of the question that the sentence or the whole passage lacks, by class.
 function missingWords(
-  questionWords: readonly string[],
-  { words }: PassageWords,
-  { number, termsOf }: { number: number } & Pick<AnswerabilityRequest, "termsOf">,
+  content: readonly string[],
+  first: string | undefined,
+  { inSentence, inPassage, termsOf }: Places,
 ): Features {
-  const inPassage = new Set(words.flatMap(({ terms }) => terms));
-  const inSentence = new Set(
-    words.flatMap(({ terms, sentence }) => (sentence === number ? terms : [])),
-  );
   const counts: Features = {};
   const add = (name: string) => {
     counts[name] = Math.min(MAX_MISSING, (counts[name] ?? 0) + 1);
   };
-  for (const [i, word] of questionWords.entries()) {
-    if (isQuestionWord(word)) continue;
-    const kind = wordClass(word, i === 0);
+  for (const word of content) {
+    const kind = wordClass(word, word === first);
     const terms = termsOf(word);
-    counts[`has.${kind}`] = 1;
     if (!terms.some((term) => inSentence.has(term))) {
       add("sentenceLacks");
       add(`sentenceLacks.${kind}`);

@@ -16,7 +16,7 @@ const TEXT =
 const terms = new Terms();
 const termsOf = (text: string) => wordsOf(text).flatMap((word) => [...terms.of(word)]);
 
-function requestFor(question: string) {
+function requestFor(question: string, label = "a") {
   const format = { id: "text", kind: "prose" } as const;
   const document = createDocument({ path: "a", label: "a" }, format, plainText.readText(TEXT));
   const passage = { document, start: 0, end: TEXT.length, score: 1 };
@@ -28,7 +28,7 @@ function requestFor(question: string) {
   assert.ok(own);
   const { words, competition } = own;
   const span = likeliestByWords(words, { asked, competition });
-  return { question, passage: words, span, asked, competition, termsOf };
+  return { question, passage: words, span, asked, competition, label, termsOf };
 }
 
 const featuresOf = (question: string) => answerabilityFeatures(requestFor(question));
@@ -58,6 +58,13 @@ describe("answerability", () => {
     assert.equal(other.passageLacks, undefined);
     assert.equal(other.sentenceLacks, 2, "after, storm");
     assert.equal(other.holdsAll, 1);
+  });
+
+  it("misses no word that the document's name says", () => {
+    const request = requestFor("When was the harbour of Lemuria closed?", "Lemuria/3.md");
+    const features = answerabilityFeatures(request);
+    assert.equal(features.passageLacks, undefined);
+    assert.equal(features.holdsAll, 1);
   });
 
   it("sees negations, ranks and opposites that do not fit", () => {
