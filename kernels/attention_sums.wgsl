@@ -5,7 +5,7 @@
 //   sums [rows]   grid: slots / WORKGROUP_SIZE, NUM_KV_HEADS
 #include "common/step.wgsl"
 #include "common/heads.wgsl"
-#include "common/sample.wgsl"
+#include "common/record.wgsl"
 #include <bound>
 #include <key_cache> as key
 

@@ -4,7 +4,7 @@
 enable subgroups;
 #include "common/step.wgsl"
 #include "common/heads.wgsl"
-#include "common/sample.wgsl"
+#include "common/record.wgsl"
 #include <key_cache> as key
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;

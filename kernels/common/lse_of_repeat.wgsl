@@ -7,8 +7,6 @@
 @group(0) @binding(LSE_BINDING) var<storage, read_write> lse: array<f32>;
 @group(0) @binding(LSE_BINDING + 1u) var<uniform> sample: Sample;
 
-const TAKES_MAXIMUM = true;
-
 var<private> observed_max = LOWEST;
 var<private> observed_sum = 0.0;
 

@@ -62,8 +62,11 @@ async function build(
   const chunkLength = settings.chunkLength ?? defaultChunkLength(gpu);
   const plan = planCache(settings, config, chunkLength);
   const sparsity = planSparsity(settings, plan);
-  const { tokensAtOnce } = plan?.policy ?? {};
-  const repetition = tokensAtOnce ? createRepetition(tokenizer, tokensAtOnce) : undefined;
+  const { records, tokensAtOnce } = plan?.policy ?? {};
+  const repetition =
+    records?.queries === "repeat" && tokensAtOnce
+      ? createRepetition(tokenizer, tokensAtOnce)
+      : undefined;
   const dualChunk = planDualChunk(settings, config, plan);
   const { contextLength, maxSlots, ropes } = planPositions(config, settings, { plan, dualChunk });
   const types = cacheTypesOf(settings, config.headDim);

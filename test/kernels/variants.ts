@@ -4,6 +4,7 @@
 import { evictionSources, sharedSources } from "../../src/engine/cache/evictionKernels.ts";
 import { cachePolicies } from "../../src/engine/cache/policies/index.ts";
 import type { CachePolicy } from "../../src/engine/cache/policies/policy.ts";
+import { statisticsSources } from "../../src/engine/cache/queryStatistics.ts";
 import { scoreSources, spillSources } from "../../src/engine/cache/recall/recallKernels.ts";
 import { type CacheRotation, cacheRotations } from "../../src/engine/cache/rotation.ts";
 import { type CacheType, type CacheTypeId, cacheTypes } from "../../src/engine/cache/types.ts";
@@ -163,14 +164,21 @@ const evictions: KernelVariants = (capabilities) =>
     fittingTypes(headDim).flatMap((type) => {
       const heads = { numHeads: 6, numKvHeads: 2, headDim };
       const shape = { ...heads, scale: 1, window: 0, keyType: type, valueType: type };
+      const rope = {
+        ...{ ropeDim: headDim, pairing: "half" as const, attentionFactor: 1, epsilon },
+        ...{ hasQkNorm: headDim === 128, movesKeys: headDim === 64 },
+      } as const;
       const policies: CachePolicy[] = Object.values(cachePolicies);
       return [
         ...attentionAdapters(capabilities).flatMap((adapter) =>
-          Object.values(evictionSources(adapter, shape)),
+          booleans.flatMap((takesMaximum) =>
+            Object.values(evictionSources(adapter, shape, takesMaximum)),
+          ),
         ),
         ...Object.values(sharedSources(shape)),
+        ...Object.values(statisticsSources(shape, rope)),
         ...policies.flatMap(
-          (policy) => policy.scoreKernels?.(shape).map(({ source }) => source) ?? [],
+          (policy) => policy.scoreKernels?.({ ...shape, rope }).map(({ source }) => source) ?? [],
         ),
         ...(["interleaved", "half"] as const).map((pairing) =>
           rotateKeysSource({

@@ -2,14 +2,18 @@
 // and the scores that follow from it. Written to be obviously right.
 
 import type { CachePolicyId } from "../../src/engine/cache/policies/index.ts";
+import { type ExpectedRope, expectedAttention, normed } from "./expectedAttention.ts";
 import { at, type Heads } from "./operations.ts";
 
 export interface StreamHeads extends Heads {
   readonly scale: number;
+  /** For expected attention: how queries turn, the weights of QK-norm, and the slots its softmax leaves out. */
+  readonly expected?: { rope: ExpectedRope; norms: Float32Array; sinks: number };
 }
 
 const OBSERVATION_WINDOW = 64;
 const POOL = 5;
+const SKIPPED_QUERIES = 4;
 
 /** One layer's queries, keys and values, all tokens: [tokens, heads, headDim]. */
 export interface Stream {
@@ -118,6 +122,10 @@ export class ReferenceHead {
         return slots.map(sum);
       case "kvzip":
         return slots.map((slot) => this.#maxima.get(slot) ?? 0);
+      case "expected-attention": {
+        const weights = this.#expectedWeights(slots, begin, end);
+        return slots.map((slot, i) => at(weights, i) * norm(this.#value.bind(this), slot));
+      }
       case "observed-attention":
         return slots.map((slot) => sum(slot) / (end - slot));
       case "tova":
@@ -152,6 +160,29 @@ export class ReferenceHead {
       default:
         return policy satisfies never;
     }
+  }
+
+  /** Mean over the group of the weights that queries like those of tokens `begin` to `end` would give. */
+  #expectedWeights(slots: readonly number[], begin: number, end: number): number[] {
+    const { numHeads, numKvHeads, headDim, scale, expected } = this.#heads;
+    if (expected === undefined) throw new Error("expected attention needs to know RoPE");
+    const { rope, norms, sinks } = expected;
+    const group = numHeads / numKvHeads;
+    const keys = slots
+      .slice(sinks)
+      .map((slot) => Array.from({ length: headDim }, (_, d) => this.#key(slot, d)));
+    const mean = keys.map(() => 0);
+    for (let g = 0; g < group; g++) {
+      const queries: number[][] = [];
+      for (let token = Math.max(SKIPPED_QUERIES, begin); token < end; token++) {
+        const start = (token * numHeads + this.#head * group + g) * headDim;
+        const query = [...this.#stream.queries.subarray(start, start + headDim)];
+        queries.push(rope.hasQkNorm ? normed(query, norms, rope.epsilon) : query);
+      }
+      const weights = expectedAttention(queries, keys, { rope, scale, position: end });
+      for (const [i, weight] of weights.entries()) mean[i] = at(mean, i) + weight / group;
+    }
+    return [...slots.slice(0, sinks).map(() => 1), ...mean];
   }
 
   #key(slot: number, d: number): number {

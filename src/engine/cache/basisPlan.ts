@@ -36,6 +36,12 @@ export async function cacheBasisOf(
     );
   }
   const isSmoothed = cacheSmoothing === "on";
+  const turnsKeys = isSmoothed || (rotation !== undefined && cacheRotations[rotation].keys);
+  if (turnsKeys && plan?.policy.records?.queries === "statistics") {
+    throw new UserError(
+      `Cache policy ${plan.policyId} compares keys with queries as the model has them: choose cache rotation values or off, no smoothing, or another policy.`,
+    );
+  }
   if (!isSmoothed) return { ...(rotation && { rotation }) };
   const folder = cacheDir || undefined;
   const { lambdas } = await readCalibration(path, config, { folder, ...(signal && { signal }) });

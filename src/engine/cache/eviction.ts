@@ -10,7 +10,8 @@ import type { CachePlan } from "./cachePlan.ts";
 import { evictionSources, GATHER_COLUMNS, recordedSlots } from "./evictionKernels.ts";
 import type { KvCache, LayerCache } from "./kvCache.ts";
 import { isRanked, type LayerBudget } from "./layerBudgets.ts";
-import type { ScoreBuffer, ScoreKernel } from "./policies/policy.ts";
+import type { QueryRope, ScoreBuffer, ScoreKernel } from "./policies/policy.ts";
+import { createQueryStatistics, type QueryStatistics, SKIPPED_QUERIES } from "./queryStatistics.ts";
 import type { EvictedLayer } from "./recall/spill.ts";
 import { createSharedSelection, type SharedSelection } from "./sharedSelection.ts";
 import { rowBytes } from "./types.ts";
@@ -54,6 +55,8 @@ export class Eviction {
   readonly #gpu: Gpu;
   readonly #shape: AttentionShape;
   readonly #kernels: EvictionKernels;
+  /** Where the policy goes by them. */
+  readonly #statistics: QueryStatistics | undefined;
   /** Where heads compete. */
   readonly #shared: SharedSelection | undefined;
   /** The sample written last, uniform. */
@@ -71,13 +74,18 @@ export class Eviction {
   constructor(
     gpu: Gpu,
     plan: CachePlan,
-    parts: EvictionParts & { kernels: EvictionKernels; shared: SharedSelection | undefined },
+    parts: EvictionParts & {
+      kernels: EvictionKernels;
+      shared: SharedSelection | undefined;
+      statistics: QueryStatistics | undefined;
+    },
   ) {
     this.#gpu = gpu;
     this.plan = plan;
     this.#shape = parts.shape;
     this.#kernels = parts.kernels;
     this.#shared = parts.shared;
+    this.#statistics = parts.statistics;
     const { numHeads, numKvHeads, headDim } = parts.shape;
     const usage = BufferUsage.UNIFORM | BufferUsage.COPY_DST;
     const scratch = (words: number): GPUBuffer =>
@@ -104,6 +112,7 @@ export class Eviction {
   /** Make room for the scores of a layer of the cache, or of all. */
   reserve(cache: KvCache): void {
     this.#shared?.reserve(cache);
+    this.#statistics?.reserve(cache);
     this.#gpu.buffers.release(this.#scores);
     const bytes = 4 * Math.max(...cache.slots.map(({ rows }) => rows));
     this.#scores = this.#gpu.buffers.allocate({ purpose: "activations", bytes });
@@ -119,6 +128,11 @@ export class Eviction {
   ): QuerySample | undefined {
     const { records } = this.plan.policy;
     if (records === undefined) return undefined;
+    if (records.queries === "statistics") {
+      const first = Math.min(tokens, Math.max(0, SKIPPED_QUERIES - length));
+      const slots = { firstSlot: 0, endSlot: 0, sinks: 0, repeatSlot: 0 };
+      return { first, stride: 1, count: tokens - first, joinedSlots: Math.min(1, since), ...slots };
+    }
     const joinedSlots =
       since === 0 && !records.accumulates ? 0 : Math.min(this.#recordedSlots, length);
     if (records.queries === "repeat") {
@@ -149,6 +163,15 @@ export class Eviction {
     this.#gpu.buffers.write(this.sampleBuffer, 0, words);
   }
 
+  /** Look at the sampled queries of a pass of `tokens` in front of RoPE, where the policy goes by their statistics. */
+  encodeQueries(
+    commands: CommandList,
+    buffers: { qkv: GPUBuffer; norms: GPUBuffer; step: GPUBuffer },
+    of: { readonly layer: number; readonly tokens: number },
+  ): void {
+    this.#statistics?.encode(commands, { ...buffers, sample: this.sampleBuffer }, of);
+  }
+
   /**
    * Record the attention of the sampled queries, behind the attention that emitted `lse`; at most `slots` slots of a head
    * are recorded.
@@ -158,6 +181,7 @@ export class Eviction {
     buffers: { qkv: GPUBuffer; cache: LayerCache; step: GPUBuffer },
     slots: number,
   ): void {
+    if (this.#statistics !== undefined) return;
     const { qkv, cache, step } = buffers;
     const sums = present(cache.attentionSums);
     commands.dispatch(
@@ -290,7 +314,7 @@ export class Eviction {
     const uniforms = [present(this.#parameters[layer]), buffers.heads];
     const longest = cache.slots[layer]?.longest ?? 0;
     for (const { kernel, of } of this.#kernels.scores) {
-      const bound = of.buffers.map((name) => this.#buffer(name, buffers, scores));
+      const bound = of.buffers.map((name) => this.#buffer(name, { layer, buffers, scores }));
       commands.dispatch(kernel, [...bound, ...uniforms], of.grid(longest));
     }
   }
@@ -306,20 +330,29 @@ export class Eviction {
     for (const buffer of own) this.#gpu.buffers.release(buffer);
     if (this.lse !== undefined) this.#gpu.buffers.release(this.lse);
     this.#shared?.dispose();
+    this.#statistics?.dispose();
   }
 
   #budget(layer: number): LayerBudget {
     return this.plan.layers[layer] ?? this.plan;
   }
 
-  #buffer(name: ScoreBuffer, cache: LayerCache, scores: Binding): Binding {
+  #buffer(
+    name: ScoreBuffer,
+    { layer, buffers, scores }: { layer: number; buffers: LayerCache; scores: Binding },
+  ): Binding {
     switch (name) {
       case "scores":
         return scores;
       case "anchor":
         return this.#anchor;
+      case "keys":
+      case "values":
+      case "attentionSums":
+      case "positions":
+        return present(buffers[name]);
       default:
-        return present(cache[name]);
+        return present(this.#statistics).buffer(name, layer);
     }
   }
 }
@@ -327,12 +360,14 @@ export class Eviction {
 export interface EvictionParts {
   readonly shape: AttentionShape;
   readonly chunkLength: number;
+  /** RoPE of the layers that are scored, for policies that look at the statistics of queries. */
+  readonly rope?: QueryRope & { readonly invFreq: Float64Array };
 }
 
 export async function createEviction(
   gpu: Gpu,
   plan: CachePlan,
-  { shape, chunkLength }: EvictionParts,
+  { shape, chunkLength, rope }: EvictionParts,
 ): Promise<Eviction> {
   const sources = evictionSources(
     gpu.capabilities,
@@ -340,7 +375,7 @@ export async function createEviction(
     plan.policy.records?.queries === "repeat",
   );
   const get = (name: keyof typeof sources): Promise<Kernel> => gpu.kernels.get(sources[name]);
-  const scoreKernels = plan.policy.scoreKernels?.(shape) ?? [];
+  const scoreKernels = plan.policy.scoreKernels?.({ ...shape, ...(rope && { rope }) }) ?? [];
   const scores = scoreKernels.map(async (of) => ({
     of,
     kernel: await gpu.kernels.get(of.source),
@@ -356,7 +391,12 @@ export async function createEviction(
   };
   const shared =
     plan.allocation.among === "head" ? undefined : await createSharedSelection(gpu, plan, shape);
-  return new Eviction(gpu, plan, { shape, kernels, shared, chunkLength });
+  const numLayers = plan.layers.length;
+  const statistics =
+    rope && plan.policy.records?.queries === "statistics"
+      ? await createQueryStatistics(gpu, { shape, rope, ...rope, numLayers, chunkLength })
+      : undefined;
+  return new Eviction(gpu, plan, { shape, kernels, shared, statistics, chunkLength });
 }
 
 function present<T>(value: T | undefined): T {

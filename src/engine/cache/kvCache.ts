@@ -360,6 +360,7 @@ function planesOf({ typeK, typeV, headDim, plan }: KvCacheShape): [Plane, number
   if (plan === undefined) return planes;
   if (plan.scheme.movesKeys) planes.push(["unrotatedKeys", rowBytes(typeK, headDim)]);
   planes.push(["positions", 4]);
-  if (plan.policy.records !== undefined) planes.push(["attentionSums", 4]);
+  const { records } = plan.policy;
+  if (records && records.queries !== "statistics") planes.push(["attentionSums", 4]);
   return planes;
 }

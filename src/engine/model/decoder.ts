@@ -288,7 +288,7 @@ export class Decoder {
   #encodeQueries(
     commands: CommandList,
     { layer, weights }: { layer: number; weights: LayerWeights },
-    { tokens, step }: Pass,
+    { tokens, step, sample }: Pass,
   ): void {
     const { hidden, normed, qkv } = this.activations;
     const { norm } = this.#operations;
@@ -296,7 +296,10 @@ export class Decoder {
     weights.qkv.encode(commands, { input: normed, output: qkv, step }, tokens);
     const { rope, frequencies, basis } = this.#layer(layer);
     const { heads } = this.#layerCache(layer);
-    rope(commands, { frequencies, norms: weights.qkNorms, qkv, step, heads }, tokens);
+    const norms = weights.qkNorms;
+    if (sample !== undefined && this.eviction?.ranks(layer))
+      this.eviction.encodeQueries(commands, { qkv, norms, step }, { layer, tokens });
+    rope(commands, { frequencies, norms, qkv, step, heads }, tokens);
     basis?.enter(commands, { qkv, step }, tokens);
   }
 

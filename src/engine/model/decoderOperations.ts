@@ -107,7 +107,8 @@ export async function createOperations(
   };
   const queries = plan?.policy.records?.queries;
   const isRepeated = queries === "repeat";
-  const lse = tail === undefined && (queries === undefined || isRepeated) ? "none" : "all";
+  const isRecorded = queries === "all" || typeof queries === "number";
+  const lse = tail !== undefined || isRecorded ? "all" : "none";
   const layers = config.layers.map(async (layer, index): Promise<LayerOperations> => {
     const frequencies = ropes[index];
     if (frequencies === undefined) throw new Error(`layer ${index} has no RoPE frequencies`);
@@ -176,7 +177,13 @@ export async function createOperations(
           tokensRead: () => cache.tokensRead,
         })
       : undefined,
-    eviction: plan && (await createEviction(gpu, plan, { shape: attentionShape, chunkLength })),
+    eviction:
+      plan &&
+      (await createEviction(gpu, plan, {
+        shape: attentionShape,
+        chunkLength,
+        rope: { ...globalRope(config, ropes), movesKeys, hasQkNorm: config.hasQkNorm, epsilon },
+      })),
     sparsePrefill:
       sparsity &&
       (await createSparsePrefill(gpu, sparsity, {
@@ -187,7 +194,7 @@ export async function createOperations(
   };
 }
 
-/** RoPE as all layers without a window have it; the others recall nothing. */
+/** RoPE as all layers without a window have it; policies and recall look at no others. */
 function globalRope({ layers }: DecoderConfig, ropes: DecoderOptions["ropes"]) {
   const index = Math.max(
     0,
@@ -196,5 +203,5 @@ function globalRope({ layers }: DecoderConfig, ropes: DecoderOptions["ropes"]) {
   const [layer, frequencies] = [layers[index], ropes[index]];
   if (layer === undefined || frequencies === undefined) throw new Error("the model has no layers");
   const { dimension: ropeDim, pairing } = layer.rope;
-  return { ropeDim, pairing, attentionFactor: frequencies.attentionFactor };
+  return { ropeDim, pairing, ...frequencies };
 }

@@ -126,12 +126,21 @@ async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<v
     plan,
   });
   const queries = plan.policy.records?.queries;
-  const lse = queries === undefined || queries === "repeat" ? "none" : "all";
+  const lse = queries === "all" || typeof queries === "number" ? "all" : "none";
+  const norms = randomFloats(2 * HEAD_DIM, 3);
+  const qkNorms = uploadFloats(gpu, norms);
+  const expected = { norms, sinks: plan.sinks, rope: ropeOf(test) };
   const attention = await createAttention(gpu, { ...shape, lse });
-  const eviction = await createEviction(gpu, plan, { shape, chunkLength: INTERVAL });
+  const eviction = await createEviction(gpu, plan, {
+    ...{ shape, chunkLength: INTERVAL },
+    rope: expected.rope,
+  });
   cache.reserve(cache.slotsFor(TOKENS, 0));
   eviction.reserve(cache);
-  const heads = Array.from({ length: NUM_KV_HEADS }, (_, h) => new ReferenceHead(stream, shape, h));
+  const heads = Array.from(
+    { length: NUM_KV_HEADS },
+    (_, h) => new ReferenceHead(stream, { ...shape, expected }, h),
+  );
   let held: number[][] = heads.map(() => []);
 
   for (let begin = 0; begin < TOKENS; ) {
@@ -161,6 +170,7 @@ async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<v
       const sample = eviction.sample(tokens, { since: first - begin, left, length });
       if (sample !== undefined) {
         eviction.writeSample(sample);
+        eviction.encodeQueries(commands, { ...buffers, norms: qkNorms }, { layer: 0, tokens });
         eviction.encodeRecord(commands, buffers, longest + tokens);
       }
       run(gpu, commands);
@@ -213,6 +223,16 @@ async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<v
   }
   eviction.dispose();
   cache.dispose();
+}
+
+/** RoPE that only expected attention looks at: the queries of this layer are used as they are. */
+function ropeOf({ groupSize }: Case) {
+  const invFreq = Float64Array.of(1, 0.01, 0.0001);
+  return {
+    ...{ ropeDim: 6, attentionFactor: 1.2, invFreq, epsilon: 1e-5, movesKeys: false },
+    pairing: groupSize === 1 ? "interleaved" : "half",
+    hasQkNorm: groupSize === 4,
+  } as const;
 }
 
 /** Same tokens in ascending order, but for scores too close to rank. */

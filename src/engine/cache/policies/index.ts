@@ -1,6 +1,7 @@
 // The cache policies. To add one: a file here and a line below, and a kernel if it needs a new statistic.
 
 import { UserError } from "../../errors.ts";
+import { expectedAttention } from "./expectedAttention.ts";
 import { full } from "./full.ts";
 import { h2o } from "./h2o.ts";
 import { keyDiff } from "./keyDiff.ts";
@@ -23,6 +24,7 @@ export const cachePolicies = {
   "key-norm": keyNorm,
   "key-diff": keyDiff,
   "value-norm": valueNorm,
+  "expected-attention": expectedAttention,
   kvzip,
 } as const satisfies Record<string, CachePolicy>;
 

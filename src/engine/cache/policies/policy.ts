@@ -3,20 +3,42 @@
 
 import type { Grid } from "../../gpu/commandList.ts";
 import type { KernelSource } from "../../gpu/linkKernel.ts";
+import type { HeadShape, RopeShape } from "../../model/operations/rope.ts";
 import type { CacheAllocationId } from "../allocations/index.ts";
 import type { PositionSchemeId } from "../positionSchemes.ts";
 import type { CacheTypeId } from "../types.ts";
 
 /** What score kernels depend on. */
 export interface ScoreShape {
+  readonly numHeads: number;
   readonly numKvHeads: number;
   readonly headDim: number;
   readonly keyType: CacheTypeId;
   readonly valueType: CacheTypeId;
+  /** Multiplies q·k. */
+  readonly scale: number;
+  /** For policies that look at the statistics of queries. */
+  readonly rope?: QueryRope;
+}
+
+/** How queries become those of attention. */
+export interface QueryRope extends Omit<RopeShape, keyof HeadShape | "rotatesKeys"> {
+  /** Positions are those in the cache. */
+  readonly movesKeys: boolean;
 }
 
 /** A buffer of the layer or of the eviction; `scores` [rows] is what selection reads. */
-export type ScoreBuffer = "keys" | "values" | "attentionSums" | "positions" | "anchor" | "scores";
+export type ScoreBuffer =
+  | "keys"
+  | "values"
+  | "attentionSums"
+  | "positions"
+  | "anchor"
+  | "scores"
+  | StatisticsBuffer;
+
+/** Buffers of the statistics of queries, see `queryStatistics.ts`. */
+export type StatisticsBuffer = "frequencies" | "moments" | "expected" | "logits" | "rowLse";
 
 /** One dispatch. Behind its buffers a kernel gets the eviction's uniform and the heads'. */
 export interface ScoreKernel {
@@ -31,8 +53,11 @@ export interface ScoreKernel {
  * maximum over group and queries.
  */
 export interface AttentionRecord {
-  /** All queries, the last so many in front of an eviction, or those of the tokens read once more to repeat them. */
-  readonly queries: "all" | number | "repeat";
+  /**
+   * All queries, the last so many in front of an eviction, or those of the tokens read once more to repeat them. Of
+   * `statistics` the queries themselves are looked at, not their attention.
+   */
+  readonly queries: "all" | number | "repeat" | "statistics";
   /** Whether sums go on over evictions, or begin anew behind each. */
   readonly accumulates: boolean;
 }
@@ -44,7 +69,7 @@ export interface CachePolicy {
   readonly evicts: boolean;
   /** Attention that must be recorded for its scores. */
   readonly records?: AttentionRecord;
-  /** Tokens that are repeated at once, and read between two evictions unless the chunk length is given. */
+  /** Tokens read between two evictions unless the chunk length is given; of a repeat, also those repeated at once. */
   readonly tokensAtOnce?: number;
   /** Kernels that write the scores, in order; absent where sinks and the recent window fill the budget. */
   scoreKernels?(shape: ScoreShape): readonly ScoreKernel[];
