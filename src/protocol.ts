@@ -150,6 +150,8 @@ export interface PrefillStats {
 export interface CacheStats {
   readonly policy: string;
   readonly positionScheme?: string;
+  /** Tokens of the document that RoPE's frequencies were fixed for, where the scaling follows its length (dynamic-ntk). */
+  readonly ropeLength?: number;
   /** How the budget is shared out; absent where every token stays. */
   readonly allocation?: string;
   /** Tokens per layer and KV head behind each chunk, the mean; absent where every token stays. */

@@ -19,6 +19,7 @@ import type { LanguageModel } from "./languageModel.ts";
 import { createDecoder } from "./model/decoder.ts";
 import type { DecoderConfig } from "./model/decoderConfig.ts";
 import { uploadWeights } from "./model/decoderWeights.ts";
+import type { RopesFor } from "./model/documentRope.ts";
 import { type ModelWeights, openModel } from "./model/loadWeights.ts";
 import { availableMemory, estimateMemory, requireMemory } from "./model/memoryEstimate.ts";
 import { ropeScalingOf } from "./model/rope/index.ts";
@@ -68,7 +69,8 @@ async function build(
       ? createRepetition(tokenizer, tokensAtOnce)
       : undefined;
   const dualChunk = planDualChunk(settings, config, plan);
-  const { contextLength, maxSlots, ropes } = planPositions(config, settings, { plan, dualChunk });
+  const positions = planPositions(config, settings, { plan, dualChunk });
+  const { contextLength, maxSlots, ropes, ropesFor } = positions;
   const types = cacheTypesOf(settings, config.headDim);
   const tail = planTail(settings, { ...types, plan, chunkLength });
   const cacheShape = {
@@ -99,7 +101,7 @@ async function build(
   const decoder = await createDecoder(
     gpu,
     { config, weights, cache },
-    { chunkLength, ropes, sparsity },
+    { chunkLength, ropes, ropesFor, sparsity },
   );
   const name = metadata.get("general.name");
   const model = new GpuLanguageModel({
@@ -179,7 +181,7 @@ function planPositions(
   config: DecoderConfig,
   settings: ModelSettings,
   { plan, dualChunk }: { plan: CachePlan | undefined; dualChunk: DualChunk | undefined },
-): { contextLength: number; maxSlots: number; ropes: RopeFrequencies[] } {
+): { contextLength: number; maxSlots: number; ropes: RopeFrequencies[]; ropesFor?: RopesFor } {
   const { ropeScaling, ropeFactor, contextLength: wanted } = settings;
   const trained = config.trainedContextLength;
   const [globalLayer = config.layers[0]] = config.layers.filter((layer) => !layer.slidingWindow);
@@ -196,14 +198,21 @@ function planPositions(
   const maxSlots = plan?.scheme.movesKeys
     ? Math.max(plan.budget + plan.recall + plan.interval, usual)
     : contextLength;
-  const ropes = config.layers.map(({ rope, slidingWindow }) => {
-    // Layers with a window never see long distances: their scaling stays the file's.
-    const scaling = ropeScalingOf(slidingWindow ? "auto" : ropeScaling, rope);
-    const length = dualChunk && !slidingWindow ? trained : maxSlots;
-    const request = { contextLength: length, ...(ropeFactor && { factor: ropeFactor }) };
-    return scaling.frequencies(rope, request);
-  });
-  return { contextLength, maxSlots, ropes };
+  // Layers with a window never see long distances: their scaling stays the file's.
+  const scalings = config.layers.map(({ rope, slidingWindow }) =>
+    ropeScalingOf(slidingWindow ? "auto" : ropeScaling, rope),
+  );
+  const ropesFor = (tokens: number): RopeFrequencies[] =>
+    config.layers.map(({ rope, slidingWindow }, layer) => {
+      const scaling = scalings[layer] ?? ropeScalingOf(undefined, rope);
+      const follows = scaling.followsDocument && !dualChunk;
+      const length = dualChunk && !slidingWindow ? trained : maxSlots;
+      const request = { contextLength: follows ? Math.min(tokens, maxSlots) : length };
+      return scaling.frequencies(rope, { ...request, ...(ropeFactor && { factor: ropeFactor }) });
+    });
+  const follows = !dualChunk && scalings.some(({ followsDocument }) => followsDocument);
+  const positions = { contextLength, maxSlots, ropes: ropesFor(maxSlots) };
+  return { ...positions, ...(follows && { ropesFor }) };
 }
 
 /** Sizes that the kernels' vec4 loads need. */

@@ -49,7 +49,10 @@ export class Prefill {
     const { gpu, decoder, cache } = this.#model;
     const { onPrefill, signal, onChunk } = options;
     const { eviction, recall } = decoder;
-    if (cache.tokensRead === 0) await recall?.rollBack(0);
+    if (cache.tokensRead === 0) {
+      await recall?.rollBack(0);
+      if (decoder.documentRope) cache.ropeLength = tokens.length;
+    }
     let chunk = 0;
     for (let start = first; start < tokens.length; start += chunk) {
       throwIfStopped(signal);

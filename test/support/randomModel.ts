@@ -30,6 +30,8 @@ export interface RandomModel {
   /** Defaults suit the format: multiples of 256 where its blocks are that long. */
   readonly shape?: Partial<ModelShape>;
   readonly ropeScaling?: "linear" | "yarn" | "llama3" | "longrope";
+  /** Default: as published models of the architecture have it. */
+  readonly ropeBase?: number;
   /** Tokens; gemma3's local layers, or all layers of llama and phi3. */
   readonly slidingWindow?: number;
   /** Biases on q, k, v and the attention output, where the architecture has them optionally (llama). */

@@ -28,7 +28,7 @@ export function describeRandomModel(
     [`${id}.attention.value_length`, u32(shape.headDim)],
     [`${id}.attention.layer_norm_rms_epsilon`, f32(NORM_EPSILON)],
     [`${id}.rope.dimension_count`, u32(model.ropeDimension ?? shape.headDim)],
-    [`${id}.rope.freq_base`, f32(id === "gemma3" ? 1000000 : 10000)],
+    [`${id}.rope.freq_base`, f32(model.ropeBase ?? (id === "gemma3" ? 1000000 : 10000))],
     [`${id}.vocab_size`, u32(RANDOM_VOCABULARY_SIZE)],
   ]);
   if (model.slidingWindow !== undefined)

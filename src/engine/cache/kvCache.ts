@@ -62,6 +62,8 @@ export interface CacheCounters {
   readonly headLengths: readonly (readonly number[])[];
   /** Tokens read at each layer's last eviction. */
   readonly listedTokens: readonly number[];
+  /** Tokens of the document that RoPE's frequencies were fixed for, where they follow it. */
+  readonly ropeLength?: number;
 }
 
 /** Who relies on the first tokens of the cache, such as a trunk that branches share. */
@@ -88,6 +90,8 @@ export class KvCache {
   #length = 0;
   /** Set while somebody relies on what the cache holds. */
   watcher: CacheWatcher | undefined;
+  /** Tokens of the document that RoPE's frequencies were fixed for, where they follow it. */
+  ropeLength: number | undefined;
   /** What was restored from disk and is still held. */
   restored: NonNullable<CacheStats["restored"]> | undefined;
   /** A file that holds what the cache began with. */
@@ -136,11 +140,13 @@ export class KvCache {
       length: this.#length,
       headLengths: this.#layers.map(({ slots }) => slots.lengths),
       listedTokens: this.#layers.map(({ slots }) => slots.listedTokens),
+      ...(this.ropeLength !== undefined && { ropeLength: this.ropeLength }),
     };
   }
 
   /** Note that the slots hold what `counters` say; there is room for them, and the caller fills the buffers. */
-  restoreCounters({ tokens, length, headLengths, listedTokens }: CacheCounters): void {
+  restoreCounters({ tokens, length, headLengths, listedTokens, ropeLength }: CacheCounters): void {
+    this.ropeLength = ropeLength;
     this.#tokens = [...tokens];
     this.#length = length;
     this.tail?.isAsOf(length);
@@ -258,7 +264,9 @@ export class KvCache {
    */
   resume(prompt: readonly number[], rows = 1): number {
     const shared = Math.min(this.#sharedPrefix(prompt), prompt.length - rows);
-    const isHeld = this.shape.plan === undefined && (this.tail?.reaches(shared) ?? true);
+    // A document of another length needs frequencies of its own.
+    const isFree = this.shape.plan === undefined && this.ropeLength === undefined;
+    const isHeld = isFree && (this.tail?.reaches(shared) ?? true);
     const goesOn = isHeld || shared === this.#tokens.length;
     this.#truncate(goesOn ? shared : 0);
     return this.#tokens.length;
@@ -284,6 +292,7 @@ export class KvCache {
       ...(plan && { allocation: plan.allocationId }),
       ...(plan && { budget: plan.budget, sinks: plan.sinks, recent: plan.recent }),
       ...(plan?.policy.records?.queries === "all" && { queryStride: plan.queryStride }),
+      ...(this.ropeLength !== undefined && { ropeLength: this.ropeLength }),
       typeK,
       typeV,
       ...(typeFallback && { typeFallback }),
@@ -327,6 +336,7 @@ export class KvCache {
     this.#move(tokens - this.#tokens.length);
     this.#tokens.length = tokens;
     if (tokens > 0) return;
+    this.ropeLength = undefined;
     this.#length = 0;
     for (const { slots } of this.#layers) slots.hold(new Array(slots.lengths.length).fill(0), 0);
     this.#writeTables();

@@ -16,6 +16,7 @@ import {
   type LayerOperations,
 } from "./decoderOperations.ts";
 import type { DecoderWeights, LayerWeights } from "./decoderWeights.ts";
+import { DocumentRope } from "./documentRope.ts";
 import type { AttentionBuffers } from "./operations/attention.ts";
 import type { DualChunkAttention } from "./operations/dualChunkAttention.ts";
 import type { Sampler } from "./operations/sampler.ts";
@@ -52,6 +53,8 @@ export class Decoder {
   readonly sparsePrefill: SparsePrefill | undefined;
   /** Brings evicted tokens back, where the settings ask for it. */
   readonly recall: Recall | undefined;
+  /** Where RoPE's frequencies follow the length of the document. */
+  readonly documentRope: DocumentRope | undefined;
   /** Where positions begin anew with every chunk of the text: a pass lies in one of them. */
   readonly dualChunk: DualChunkAttention | undefined;
   /** The slots an eviction leaves. */
@@ -65,7 +68,12 @@ export class Decoder {
   readonly #decodeLists = new Map<string, CommandList>();
   #partial: { readonly partial: GPUBuffer; readonly statistics: GPUBuffer };
 
-  constructor(gpu: Gpu, model: DecoderModel, operations: DecoderOperations, chunkLength: number) {
+  constructor(
+    gpu: Gpu,
+    model: DecoderModel,
+    operations: DecoderOperations,
+    { chunkLength, ropesFor }: DecoderOptions,
+  ) {
     this.#gpu = gpu;
     this.config = model.config;
     this.#weights = model.weights;
@@ -81,6 +89,8 @@ export class Decoder {
     this.sparsePrefill = operations.sparsePrefill;
     this.recall = operations.recall;
     this.dualChunk = operations.dualChunk;
+    const frequencies = operations.layers.map((layer) => layer.frequencies);
+    this.documentRope = ropesFor && new DocumentRope(gpu, model.cache, { ropesFor, frequencies });
     this.#partial = this.#allocatePartial();
     const lseBytes = 4 * this.activations.chunkLength * model.config.numHeads;
     this.#lse =
@@ -167,6 +177,7 @@ export class Decoder {
     if (weights === undefined) throw new Error(`the model has no layer ${layer}`);
     const ids = this.activations.tokens;
     const pass = { tokens, ids, step: this.chunkStep, cacheLength, isDense: true };
+    this.documentRope?.sync();
     const [queries, rest] = [new CommandList(), new CommandList()];
     if (layer === 0) this.#encodeEmbed(queries, pass);
     this.#encodeQueries(queries, { layer, weights }, pass);
@@ -264,6 +275,7 @@ export class Decoder {
   }
 
   #layerLists(pass: Pass): CommandList[] {
+    this.documentRope?.sync();
     return this.#weights.layers.map((weights, layer) => {
       const commands = new CommandList();
       if (layer === 0) this.#encodeEmbed(commands, pass);
@@ -425,5 +437,5 @@ export async function createDecoder(
   options: DecoderOptions,
 ): Promise<Decoder> {
   const operations = await createOperations(gpu, model, options);
-  return new Decoder(gpu, model, operations, options.chunkLength);
+  return new Decoder(gpu, model, operations, options);
 }

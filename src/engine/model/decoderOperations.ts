@@ -7,6 +7,7 @@ import { cacheRotations } from "../cache/rotation.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { DecoderConfig } from "./decoderConfig.ts";
 import type { DecoderWeights } from "./decoderWeights.ts";
+import type { RopesFor } from "./documentRope.ts";
 import { type Attention, createAttention } from "./operations/attention.ts";
 import { type CacheBasis, createCacheBasis, queryKeyScales } from "./operations/cacheBasis.ts";
 import {
@@ -37,6 +38,8 @@ export interface DecoderOptions {
   readonly chunkLength: number;
   /** Of each layer. */
   readonly ropes: readonly RopeFrequencies[];
+  /** Where they follow the length of the document that is read. */
+  readonly ropesFor?: RopesFor | undefined;
   /** Absent: prefill attends to every block. */
   readonly sparsity?: SparsityPlan | undefined;
 }

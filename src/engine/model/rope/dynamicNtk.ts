@@ -1,5 +1,5 @@
-// Dynamic NTK: theta grows with the context length. It is fixed when the model is loaded, because keys in the cache were
-// rotated with it.
+// Dynamic NTK: theta grows with the length of the document. It is fixed when the document is begun, because keys in the cache
+// were rotated with it.
 
 import {
   fileAttentionFactor,
@@ -9,8 +9,9 @@ import {
 } from "./scaling.ts";
 
 export const dynamicNtk: RopeScaling = {
-  description: "NTK with a theta that follows the context length",
+  description: "NTK with a theta that follows the length of the document, fixed when it is begun",
   dependsOnLength: true,
+  followsDocument: true,
   frequencies(rope, { contextLength, factor = 1 }) {
     const { dimension, theta, originalContextLength } = rope;
     const length = Math.max(contextLength, originalContextLength);

@@ -21,6 +21,8 @@ export interface RopeScaling {
   readonly description: string;
   /** The frequencies follow the context length: what one length made is of no use to another. */
   readonly dependsOnLength?: boolean;
+  /** They follow the length of the document that is read, and stay so until another is begun. */
+  readonly followsDocument?: boolean;
   /** Throws UserError when the model lacks what the scaling needs. */
   frequencies(rope: RopeConfig, request: RopeRequest): RopeFrequencies;
   /** Longest context it was made for, from the trained one. */
