@@ -167,7 +167,9 @@ describe("reading into a saved cache", function () {
   it("maps what the cache holds over the documents, and forgets the map with the cache", async () => {
     await write([...housesOf(60), ...FACTS].join("\n\n"));
     assert.equal((await engine.cacheMap()).map, null);
-    const { stats } = await engine.ingest(settings(), {}, never);
+    const bounds = { cachePolicy: "h2o", cacheBudget: 512, contextLength: 4096 };
+    const recording = { ...settings(), ...bounds };
+    const { stats } = await engine.ingest(recording, {}, never);
     const { map } = await engine.cacheMap();
     assert.ok(map);
     assert.deepEqual([map.document, map.policy], [path, "h2o"]);
@@ -183,7 +185,7 @@ describe("reading into a saved cache", function () {
     assert.ok(diskHitRate !== undefined && diskHitRate < 1);
     // Questions leave a copy of what they evict from; it is counted.
     const asked = await engine.ask(
-      { ...settings(), question: QUESTION, noRetrieval: true },
+      { ...recording, question: QUESTION, noRetrieval: true },
       {},
       never,
     );
@@ -199,7 +201,8 @@ describe("reading into a saved cache", function () {
 
   it("says how far a cache is from the full one on the user's own text", async () => {
     await write([...housesOf(20), ...FACTS].join("\n\n"));
-    const same = await engine.fidelity({ ...settings(), cachePolicy: "full" }, {}, never);
+    const whole = { cachePolicy: "full", cacheTypeK: "f16", cacheTypeV: "f16" };
+    const same = await engine.fidelity({ ...settings(), ...whole }, {}, never);
     assert.equal(same.document, path);
     assert.deepEqual([same.topAgreement, same.maxKl], [1, 0]);
     assert.ok(same.predictions > 50);

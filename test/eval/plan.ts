@@ -9,8 +9,8 @@ export interface Measurement {
 }
 
 /**
- * Sweeps over settings take long: they are of the pilot, the model of 5.5 million parameters that was embedded first, whose file
- * is this blob of the repository. `run.ts` writes it out.
+ * Sweeps over settings take long: they are of the pilot, the small model that was embedded first, whose file is this blob of
+ * the repository. `run.ts` writes it out.
  */
 export const PILOT_BLOB = "22059e8c5a07089ec78388a4f45e294fcdc061d2";
 export const PILOT_PATH = "test/eval/pilot.gguf";

@@ -12,13 +12,6 @@ import {
   takeState,
 } from "./snapshot.ts";
 
-/** A continuation of the trunk that is not in the cache now: its own rows, on the GPU. */
-export interface Branch {
-  readonly state: CacheState;
-  readonly bytes: number;
-  dispose(): void;
-}
-
 export class Trunk {
   readonly state: CacheState;
   readonly #onGpu: CacheOnGpu;
@@ -63,42 +56,6 @@ export class Trunk {
     this.#isRewritten = false;
   }
 
-  /** Put the branch that the cache holds aside, to `take` it up later; the caller disposes of it. */
-  keep(): Branch {
-    this.#requireIntact();
-    const { cache } = this.#onGpu;
-    const state = stateOf(this.#onGpu);
-    const ends = state.headLengths;
-    const trunkEnds = this.state.headLengths;
-    const rows = [...planeRows(cache)].map((plane) => {
-      // Sums of the trunk's slots are each branch's own.
-      const isWhole = this.#isRewritten || plane.plane === "attentionSums";
-      const firsts = isWhole ? undefined : trunkEnds[plane.layer];
-      return new Rows(this.#onGpu, plane, rangesOf(ends[plane.layer], firsts));
-    });
-    const isRewritten = this.#isRewritten;
-    const branch: KeptBranch = {
-      state,
-      bytes: rows.reduce((sum, { bytes }) => sum + bytes, 0),
-      isRewritten,
-      rows,
-      dispose() {
-        for (const row of rows) row.dispose();
-      },
-    };
-    return branch;
-  }
-
-  /** Go on with a branch that was kept. */
-  take(branch: Branch): void {
-    this.reset();
-    // Made by `keep` and nowhere else.
-    const { rows, isRewritten, state } = branch as KeptBranch;
-    if (isRewritten) this.#copyBeforeWrite();
-    takeState(this.#onGpu, state);
-    for (const row of rows) row.restore();
-  }
-
   /** Give the trunk up; its tokens stay in the cache. */
   dispose(): void {
     this.#release();
@@ -116,7 +73,7 @@ export class Trunk {
     const ends = this.state.headLengths;
     for (const plane of planeRows(cache))
       if (isWanted(plane.plane))
-        this.#copies.push(new Rows(this.#onGpu, plane, rangesOf(ends[plane.layer])));
+        this.#copies.push(new Rows(this.#onGpu, plane, ends[plane.layer] ?? []));
   }
 
   #release(): void {
@@ -131,42 +88,23 @@ export class Trunk {
   }
 }
 
-interface KeptBranch extends Branch {
-  readonly isRewritten: boolean;
-  readonly rows: readonly Rows[];
-}
-
-/** Slots of one head. */
-interface SlotRange {
-  readonly first: number;
-  readonly slots: number;
-}
-
-/** Of each head the slots up to its end, from its first on. */
-function rangesOf(ends: readonly number[] = [], firsts?: readonly number[]): SlotRange[] {
-  return ends.map((end, head) => {
-    const first = firsts?.[head] ?? 0;
-    return { first, slots: end - first };
-  });
-}
-
-/** A copy of some slots of each head of a plane, one head behind the other. */
+/** A copy of the filled slots of each head of a plane, one head behind the other. */
 class Rows {
   readonly plane: Plane;
   readonly bytes: number;
   readonly #gpu: Gpu;
   readonly #cache: KvCache;
   readonly #layer: number;
-  readonly #ranges: readonly SlotRange[];
+  readonly #ends: readonly number[];
   readonly #copy: GPUBuffer;
 
-  constructor({ gpu, cache }: CacheOnGpu, from: PlaneRows, ranges: readonly SlotRange[]) {
+  constructor({ gpu, cache }: CacheOnGpu, from: PlaneRows, ends: readonly number[]) {
     this.plane = from.plane;
     this.#gpu = gpu;
     this.#cache = cache;
     this.#layer = from.layer;
-    this.#ranges = ranges;
-    this.bytes = from.slotBytes * ranges.reduce((sum, { slots }) => sum + slots, 0);
+    this.#ends = ends;
+    this.bytes = from.slotBytes * ends.reduce((sum, slots) => sum + slots, 0);
     this.#copy = gpu.buffers.allocate({ purpose: "cache", bytes: this.bytes, label: "branch" });
     this.#move(from, "out");
   }
@@ -185,10 +123,10 @@ class Rows {
     const { device } = this.#gpu;
     const encoder = device.createCommandEncoder();
     let copyAt = 0;
-    for (const [head, { first, slots }] of this.#ranges.entries()) {
+    for (const [head, slots] of this.#ends.entries()) {
       const bytes = slots * slotBytes;
       if (bytes === 0) continue;
-      const at = ((firstRows[head] ?? 0) + first) * slotBytes;
+      const at = (firstRows[head] ?? 0) * slotBytes;
       if (direction === "out") encoder.copyBufferToBuffer(buffer, at, this.#copy, copyAt, bytes);
       else encoder.copyBufferToBuffer(this.#copy, copyAt, buffer, at, bytes);
       copyAt += bytes;
