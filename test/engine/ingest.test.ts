@@ -169,7 +169,7 @@ describe("reading into a saved cache", function () {
     assert.equal((await engine.cacheMap()).map, null);
     const bounds = { cachePolicy: "h2o", cacheBudget: 512, contextLength: 4096 };
     const recording = { ...settings(), ...bounds };
-    const { stats } = await engine.ingest(recording, {}, never);
+    const { stats, bytes } = await engine.ingest(recording, {}, never);
     const { map } = await engine.cacheMap();
     assert.ok(map);
     assert.deepEqual([map.document, map.policy], [path, "h2o"]);
@@ -181,7 +181,8 @@ describe("reading into a saved cache", function () {
     assert.deepEqual([lines.length > 200, lines.at(-1)], [true, 2 * 64 - 1]);
     assert.equal(map.attentionByLayer?.length, stats.cache.tokensKeptPerHead?.length);
     const { bytesByPlace, diskHitRate } = stats.cache;
-    assert.ok(bytesByPlace && bytesByPlace.gpu > 0 && bytesByPlace.disk > bytesByPlace.gpu / 2);
+    assert.ok(bytesByPlace && bytesByPlace.gpu > 0);
+    assert.equal(bytesByPlace.disk, bytes);
     assert.ok(diskHitRate !== undefined && diskHitRate < 1);
     // Questions leave a copy of what they evict from; it is counted.
     const asked = await engine.ask(
