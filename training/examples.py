@@ -191,8 +191,10 @@ class Maker:
                 asked.append(Asked(needle.question, NOT_IN_TEXT, None))
                 continue
             for sentence in needle.sentences:
-                p = rng.choice(passages)
-                p.text = insert_sentence(p.text, sentence, rng)
+                # A long context's two ends are the places hardest to look back to, and chance alone seldom picks them.
+                place = rng.random()
+                p = passages[0] if place < 0.15 else passages[-1] if place > 0.9 else rng.choice(passages)
+                p.text = f"{sentence} {p.text}" if place < 0.15 else insert_sentence(p.text, sentence, rng)
             asked.append(Asked(needle.question, needle.answer, p))
         rng.shuffle(asked)
         return Example(passages, asked)

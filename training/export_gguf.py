@@ -92,6 +92,15 @@ def make_metadata(c: Config, name: str, tokenizer: str, file_type: str) -> list[
             if c.interpolation != 1
             else []
         ),
+        *(
+            [
+                ("llama.rope.scaling.type", STRING, "yarn"),
+                ("llama.rope.scaling.factor", FLOAT32, c.yarn),
+                ("llama.rope.scaling.original_context_length", UINT32, c.original_context),
+            ]
+            if c.yarn != 1
+            else []
+        ),
         ("llama.vocab_size", UINT32, c.vocab),
         ("lectern.prompt_format", STRING, PROMPT_FORMAT),
         ("tokenizer.chat_template", STRING, CHAT_TEMPLATE),
@@ -145,8 +154,11 @@ def import_weights(a: argparse.Namespace) -> None:
         "theta": "llama.rope.freq_base",
         "eps": "llama.attention.layer_norm_rms_epsilon",
     }
-    interpolation = gguf.metadata.get("llama.rope.scaling.factor", 1.0)
-    model = Model(Config(**{name: gguf.metadata[key] for name, key in shape.items()}, interpolation=interpolation))
+    field = {"linear": "interpolation", "yarn": "yarn"}.get(gguf.metadata.get("llama.rope.scaling.type", ""))
+    scaling = {field: gguf.metadata["llama.rope.scaling.factor"]} if field else {}
+    original = gguf.metadata.get("llama.rope.scaling.original_context_length", 0)
+    config = Config(**{name: gguf.metadata[key] for name, key in shape.items()}, **scaling, original_context=original)
+    model = Model(config)
     model.load_state_dict(
         {key: torch.tensor(gguf.tensors[tensor_name(key)].astype(np.float32)) for key in model.state_dict()}
     )

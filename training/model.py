@@ -12,11 +12,14 @@ from torch import Tensor, nn
 
 from kernels import WeightedLoss, cached_attention, causal_attention, shifted_sparse_attention
 
+# YaRN turns pairs with more than this many rotations within the trained context as before, and interpolates those with fewer than one.
+YARN_FAST, YARN_SLOW = 32, 1
+
 
 @dataclass
 class Config:
-    """Shape of the decoder; `context` is the longest row it was trained on, `theta` the RoPE base, `interpolation` what positions are
-    divided by."""
+    """Shape of the decoder; `context` is the longest row it was trained on, `theta` the RoPE base. `interpolation` is what positions
+    are divided by; `yarn` stretches a model trained on `original_context` tokens by YaRN instead."""
 
     vocab: int = 4096
     dim: int = 256
@@ -28,6 +31,8 @@ class Config:
     context: int = 1024
     theta: float = 10000.0
     interpolation: float = 1.0
+    yarn: float = 1.0
+    original_context: int = 0
     eps: float = 1e-5
 
     def to_dict(self) -> dict:
@@ -35,8 +40,21 @@ class Config:
 
 
 def inverse_frequencies(c: Config) -> Tensor:
-    """[headDim / 2] angles a position turns each pair by."""
+    """[headDim / 2] angles a position turns each pair by, before YaRN."""
     return c.theta ** (-torch.arange(0, c.head_dim, 2, dtype=torch.float64) / c.head_dim) / c.interpolation
+
+
+def yarn(c: Config, context: int, factor: float) -> tuple[Tensor, float]:
+    """(inverse frequencies, attention factor): NTK by parts with scaled logits (Peng et al., arXiv:2309.00071), the ramp laid over the
+    pairs as llama.cpp does, for a model trained on `context` tokens."""
+    frequencies = inverse_frequencies(c)
+
+    def pair_of(rotations: float) -> float:
+        return c.head_dim * math.log(context / (2 * math.pi * rotations)) / (2 * math.log(c.theta))
+
+    low, high = max(0, math.floor(pair_of(YARN_FAST))), min(c.head_dim - 1, math.ceil(pair_of(YARN_SLOW)))
+    kept = 1 - ((torch.arange(c.head_dim // 2) - low) / max(0.001, high - low)).clamp(0, 1)
+    return frequencies * (kept + (1 - kept) / factor), 0.1 * math.log(factor) + 1.0
 
 
 def pair_rotation(head_dim: int) -> Tensor:
@@ -117,8 +135,9 @@ class Model(nn.Module):
         self.embed = nn.Embedding(config.vocab, config.dim)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = RMSNorm(config.dim, config.eps)
-        self.frequencies = inverse_frequencies(config)
-        self.attention_factor = 1.0
+        self.frequencies, self.attention_factor = inverse_frequencies(config), 1.0
+        if config.yarn != 1:
+            self.frequencies, self.attention_factor = yarn(config, config.original_context, config.yarn)
         self.register_buffer("turn", pair_rotation(config.head_dim), persistent=False)
         self._rope: tuple[Tensor, Tensor, Tensor] | None = None
         for name, p in self.named_parameters():

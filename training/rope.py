@@ -1,16 +1,11 @@
 """RoPE frequencies beyond the trained context. Each method maps (config, factor) to (inverse frequencies, attention factor)."""
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
-from model import Config, inverse_frequencies
-
-# YaRN turns pairs with more than this many rotations within the trained context as before, and interpolates those with fewer than one.
-YARN_FAST, YARN_SLOW = 32, 1
+from model import Config, inverse_frequencies, yarn
 
 Method = Callable[[Config, float], tuple[Tensor, float]]
 
@@ -34,22 +29,10 @@ def dynamic_ntk(c: Config, factor: float) -> tuple[Tensor, float]:
     return ntk(c, factor * factor - (factor - 1))
 
 
-def yarn(c: Config, factor: float) -> tuple[Tensor, float]:
-    """NTK by parts with scaled logits (Peng et al., arXiv:2309.00071), the ramp laid over the pairs as llama.cpp does."""
-    frequencies = inverse_frequencies(c)
-
-    def pair_of(rotations: float) -> float:
-        return c.head_dim * math.log(c.context / (2 * math.pi * rotations)) / (2 * math.log(c.theta))
-
-    low, high = max(0, math.floor(pair_of(YARN_FAST))), min(c.head_dim - 1, math.ceil(pair_of(YARN_SLOW)))
-    kept = 1 - ((torch.arange(c.head_dim // 2) - low) / max(0.001, high - low)).clamp(0, 1)
-    return frequencies * (kept + (1 - kept) / factor), 0.1 * math.log(factor) + 1.0
-
-
 METHODS: dict[str, Method] = {
     "no scaling": plain,
     "PI": position_interpolation,
     "NTK": ntk,
     "dynamic NTK": dynamic_ntk,
-    "YaRN": yarn,
+    "YaRN": lambda c, factor: yarn(c, c.context, factor),
 }

@@ -1,5 +1,6 @@
 """Invariants of the data, the trainer's files and GGUF: `python -m unittest` in this folder, a few seconds, no data needed."""
 
+import argparse
 import random
 import tempfile
 import unittest
@@ -10,11 +11,13 @@ import numpy as np
 import torch
 
 from batches import loss_weights, read_batches
-from checkpoint import load_optimizer, load_weights, save_state
+from checkpoint import load_optimizer, load_weights, save_state, save_weights
 from examples import Asked, Example
+from export_gguf import export, import_weights
 from gguf_file import Q8_0_BLOCK, STRING, GgufReader, q8_0, write_gguf
 from kernels import WeightedLoss, causal_attention, shifted_sparse_attention
-from model import Config, Model
+from lengthen import divergence
+from model import Config, Model, yarn
 from needles import make_needle
 from optimizer import Optimizer
 from passages import Passage, prompt, split_document
@@ -100,6 +103,20 @@ class Training(unittest.TestCase):
         model = Model(replace(TINY, interpolation=4.0))
         torch.testing.assert_close(model.frequencies * 4, Model(TINY).frequencies)
 
+    def test_yarn_has_the_published_frequencies(self):
+        # Qwen's YaRN settings; the frequencies that transformers computes for them.
+        frequencies, attention_factor = yarn(replace(TINY, head_dim=128, theta=1e6), 32768, 4.0)
+        self.assertAlmostEqual(attention_factor, 1.138629436, places=8)
+        for pair, expected in ((24, 5.375321e-3), (30, 1.06436098e-3), (40, 4.44569853e-5), (63, 3.1023444e-7)):
+            self.assertAlmostEqual(float(frequencies[pair]) / expected, 1, places=6)
+
+    def test_a_model_does_not_diverge_from_itself(self):
+        torch.manual_seed(0)
+        model, other, tokens = Model(TINY), Model(TINY), torch.randint(64, (2, 8))
+        weights = torch.full((2, 8), 1 / 16)
+        self.assertAlmostEqual(float(divergence(model, model, tokens, weights).detach()), 0, places=6)
+        self.assertGreater(float(divergence(other, model, tokens, weights).detach()), 0.01)
+
     def test_batches_go_on_from_a_cursor_as_if_never_stopped(self):
         with tempfile.TemporaryDirectory() as folder:
             names = [f"{folder}/a", f"{folder}/b"]
@@ -144,6 +161,18 @@ class Training(unittest.TestCase):
 
 
 class Gguf(unittest.TestCase):
+    encoder = str(Path(__file__).with_name("tokenizer.model"))
+
+    def test_a_lengthened_model_comes_back_out_of_its_file(self):
+        config = replace(TINY, vocab=4096, context=128, yarn=4.0, original_context=32)
+        with tempfile.TemporaryDirectory() as folder:
+            weights, gguf, again = (f"{folder}/{name}" for name in ("a.pt", "a.gguf", "b.pt"))
+            save_weights(weights, Model(config))
+            export(argparse.Namespace(model=weights, tokenizer=self.encoder, name="x", type="f16", out=gguf))
+            import_weights(argparse.Namespace(gguf=gguf, out=again))
+            back, _ = load_weights(again)
+        self.assertEqual(replace(back.config, eps=config.eps), config)
+
     def test_tensors_and_metadata_read_back(self):
         array = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32)
         tensors = [("a", array), ("b", array.astype(np.float16)), ("c", q8_0(array))]
