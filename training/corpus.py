@@ -1,7 +1,7 @@
 """What is read and what is held out: documents, SQuAD articles, and other questions that people wrote.
 
-Held out everywhere: the last four articles of squad-v1.1-a (also where squad-v2.0-a repeats them), every context that shares ten words
-in a row with them, and one document in a hundred.
+Held out everywhere: the last four articles of squad-v1.1-a (also where squad-v2.0-a repeats them), which are the development set, and
+those of squad-v2.0-a, every context that shares ten words in a row with the development set, and one document in a hundred.
 """
 
 import json
@@ -79,7 +79,8 @@ def load_documents(folders: list[str], limit_chars: float | None = None, seed: i
 
 
 def load_squad(folder: str) -> tuple[list[Article], list[Article]]:
-    """(training articles, development articles) of v1.1, each with the unanswerable questions that v2.0 adds."""
+    """(training articles, development articles), each with the unanswerable questions that v2.0 adds. The last four articles of v2.0 are
+    in neither, unless they are v1.1's."""
 
     def read(name: str) -> list[dict]:
         path = Path(folder) / name
@@ -87,9 +88,12 @@ def load_squad(folder: str) -> tuple[list[Article], list[Article]]:
 
     one, two = read("squad-v1.1-a.json"), read("squad-v2.0-a.json")
     held = {article["title"] for article in one[-DEV_ARTICLES:]}
+    unused = {article["title"] for article in two[-DEV_ARTICLES:]} - held
     found: tuple[dict, dict] = ({}, {})
     for version, articles in ((1, one), (2, two)):
         for article in articles:
+            if article["title"] in unused:
+                continue
             paragraphs = found[article["title"] in held].setdefault(article["title"], {})
             for p in article["paragraphs"]:
                 paragraph = paragraphs.setdefault(p["context"], Paragraph(p["context"]))
