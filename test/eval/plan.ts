@@ -17,9 +17,9 @@ export const PILOT_PATH = "test/eval/pilot.gguf";
 const PILOT = ["--model", PILOT_PATH];
 
 export const measurements: readonly Measurement[] = [
-  { name: "squad", args: ["squad", "--cases", "10", "--only", "passages=gold,distractors"] },
-  { name: "squad-open", args: ["squad", "--cases", "8", "--only", "passages=open-book"] },
-  { name: "refusal", args: ["refusal", "--cases", "10", "--only", "method=reader,search,always"] },
+  { name: "squad", args: ["squad", "--cases", "40", "--only", "passages=gold,distractors"] },
+  { name: "squad-open", args: ["squad", "--cases", "12", "--only", "passages=open-book"] },
+  { name: "refusal", args: ["refusal", "--cases", "40", "--only", "method=reader,search,always"] },
   {
     name: "passkey",
     args: ["passkey", "--cases", "1", "--lengths", "512,1x", "--only", "method=cache,search"],
