@@ -1,5 +1,5 @@
 // Cache type f16: two words for every four values; packed by built-ins that need no f16 feature.
-// `row` is head * capacity + slot.
+// `row` is the head's first row + slot.
 alias cache_Word = vec2<u32>;
 const cache_WORDS = HEAD_DIM / 4u;   // words of a row
 const cache_BLOCK = 1u;              // vec4s that are stored together

@@ -1,4 +1,4 @@
-// Cache type f32: one vec4 for every four values. `row` is head * capacity + slot.
+// Cache type f32: one vec4 for every four values. `row` is the head's first row + slot.
 alias cache_Word = vec4<f32>;
 const cache_WORDS = HEAD_DIM / 4u;   // words of a row
 const cache_BLOCK = 1u;              // vec4s that are stored together

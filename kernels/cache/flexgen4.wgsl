@@ -1,6 +1,6 @@
 // Cache type flexgen4, FlexGen's group-wise quantisation (arXiv:2303.06865): 64 values of a head as four bits between their
 // smallest and largest; eight words of nibbles, even values in the high ones, and a word with step and minimum in 16 bits.
-// FlexGen keeps 1 / step, which overflows 16 bits where values lie close. `row` is head * capacity + slot.
+// FlexGen keeps 1 / step, which overflows 16 bits where values lie close. `row` is the head's first row + slot.
 alias cache_Word = u32;
 const cache_BLOCK = 16u;         // vec4s that are stored together
 const cache_HAS_OFFSET = true;

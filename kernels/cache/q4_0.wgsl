@@ -1,5 +1,5 @@
 // Cache type q4_0: blocks of 32 values as four bits and one scale, the signed value of largest magnitude / −8; five words
-// a block, the low nibbles of which are its first half. `row` is head * capacity + slot. The scale keeps 32 bits.
+// a block, the low nibbles of which are its first half. `row` is the head's first row + slot. The scale keeps 32 bits.
 alias cache_Word = u32;
 const cache_BLOCK = 8u;          // vec4s that are stored together
 const cache_HAS_OFFSET = true;

@@ -1,5 +1,5 @@
 // Cache type q8_0: blocks of 32 values as signed bytes and one scale, the largest magnitude / 127; nine words a block.
-// `row` is head * capacity + slot. The scale keeps 32 bits: the word it lies in is there anyway.
+// `row` is the head's first row + slot. The scale keeps 32 bits: the word it lies in is there anyway.
 alias cache_Word = u32;
 const cache_BLOCK = 8u;          // vec4s that are stored together
 const cache_HAS_OFFSET = false;

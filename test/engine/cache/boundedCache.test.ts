@@ -6,11 +6,10 @@ import { join } from "node:path";
 import { cachePolicies } from "../../../src/engine/cache/policies/index.ts";
 import { UserError } from "../../../src/engine/errors.ts";
 import type { LanguageModel } from "../../../src/engine/languageModel.ts";
-import { loadModel } from "../../../src/engine/loadModel.ts";
 import type { ModelSettings, RunStats } from "../../../src/protocol.ts";
 import { assertClose } from "../../support/close.ts";
-import { useGpu } from "../../support/gpu.ts";
 import { randomPrompt, writeRandomModel } from "../../support/randomModel.ts";
+import { useRandomModels } from "../../support/randomModels.ts";
 import { useTemporaryFolder } from "../../support/temporaryFolder.ts";
 
 const F32 = { cacheTypeK: "f32", cacheTypeV: "f32" };
@@ -21,23 +20,8 @@ const NUM_LAYERS = 2;
 describe("a model with a bounded cache", function () {
   // A software adapter compiles a model's kernels for some seconds, once a machine.
   this.timeout(300_000);
-  const gpu = useGpu();
   const folder = useTemporaryFolder();
-  let path: string;
-  const models: LanguageModel[] = [];
-  before(async () => {
-    path = join(folder(), "random.gguf");
-    await writeRandomModel(path, { architecture: "llama", format: "f32" });
-  });
-  afterEach(() => {
-    for (const model of models.splice(0)) model.dispose();
-  });
-
-  async function load(settings: ModelSettings, file = path): Promise<LanguageModel> {
-    const model = await loadModel(gpu(), file, settings);
-    models.push(model);
-    return model;
-  }
+  const { gpu, load } = useRandomModels(folder);
 
   for (const positionScheme of ["original", "in-cache"])
     it(`scores as with the full cache while nothing is evicted, positions ${positionScheme}`, async () => {

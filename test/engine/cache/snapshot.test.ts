@@ -7,36 +7,19 @@ import type { CacheKeeper, Captured } from "../../../src/engine/cache/cacheKeepe
 import type { Section } from "../../../src/engine/cache/sectionFile.ts";
 import { type FoundSnapshot, SnapshotStore } from "../../../src/engine/cache/snapshotStore.ts";
 import type { LanguageModel } from "../../../src/engine/languageModel.ts";
-import { loadModel } from "../../../src/engine/loadModel.ts";
-import type { ModelSettings, RunStats } from "../../../src/protocol.ts";
+import type { RunStats } from "../../../src/protocol.ts";
 import { assertClose } from "../../support/close.ts";
-import { useGpu } from "../../support/gpu.ts";
-import { randomPrompt, writeRandomModel } from "../../support/randomModel.ts";
+import { randomPrompt } from "../../support/randomModel.ts";
 import { RANDOM_VOCABULARY_SIZE } from "../../support/randomModelMetadata.ts";
+import { useRandomModels } from "../../support/randomModels.ts";
 import { useTemporaryFolder } from "../../support/temporaryFolder.ts";
 import { factsOf } from "./support/savedCaches.ts";
 
 describe("a model's cache, saved and restored", function () {
   // A software adapter compiles a model's kernels for some seconds, once a machine.
   this.timeout(300_000);
-  const gpu = useGpu();
   const folder = useTemporaryFolder();
-  let path = "";
-  const models: LanguageModel[] = [];
-  before(async () => {
-    path = join(folder(), "random.gguf");
-    await writeRandomModel(path, { architecture: "llama", format: "f32" });
-  });
-  afterEach(() => {
-    for (const model of models.splice(0)) model.dispose();
-  });
-
-  async function load(settings: ModelSettings) {
-    const model = await loadModel(gpu(), path, settings);
-    models.push(model);
-    assert.ok(model.keeper);
-    return { model, keeper: model.keeper };
-  }
+  const { loadKept: load } = useRandomModels(folder);
 
   async function continued(model: LanguageModel, prompt: readonly number[], maxTokens: number) {
     const tokens: number[] = [];

@@ -8,11 +8,9 @@ import { type TailShape, tailStart } from "../../../src/engine/cache/tail.ts";
 import { cacheTypeChoices } from "../../../src/engine/cache/types.ts";
 import { UserError } from "../../../src/engine/errors.ts";
 import type { LanguageModel } from "../../../src/engine/languageModel.ts";
-import { loadModel } from "../../../src/engine/loadModel.ts";
-import type { ModelSettings } from "../../../src/protocol.ts";
 import { assertClose } from "../../support/close.ts";
-import { useGpu } from "../../support/gpu.ts";
-import { randomPrompt, writeRandomModel } from "../../support/randomModel.ts";
+import { randomPrompt } from "../../support/randomModel.ts";
+import { useRandomModels } from "../../support/randomModels.ts";
 import { useTemporaryFolder } from "../../support/temporaryFolder.ts";
 import { factsOf } from "./support/savedCaches.ts";
 
@@ -32,25 +30,12 @@ describe("the start of a tail", () => {
 
 describe("models with a tail", function () {
   this.timeout(300_000);
-  const gpu = useGpu();
   const folder = useTemporaryFolder();
-  let path = "";
-  const models: LanguageModel[] = [];
-  before(async () => {
-    path = join(folder(), "random.gguf");
-    const shape = { headDim: 64 };
-    await writeRandomModel(path, { architecture: "llama", format: "f32", shape });
+  const { loadKept: load } = useRandomModels(folder, {
+    architecture: "llama",
+    format: "f32",
+    shape: { headDim: 64 },
   });
-  afterEach(() => {
-    for (const model of models.splice(0)) model.dispose();
-  });
-
-  async function load(settings: ModelSettings) {
-    const model = await loadModel(gpu(), path, settings);
-    models.push(model);
-    assert.ok(model.keeper);
-    return { model, keeper: model.keeper };
-  }
 
   async function continued(model: LanguageModel, prompt: readonly number[], maxTokens: number) {
     const tokens: number[] = [];

@@ -1,12 +1,8 @@
 // Branches of one prefix: they share its memory, leave it as it was, and say what a fresh run says.
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import type { LanguageModel } from "../../../src/engine/languageModel.ts";
-import { loadModel } from "../../../src/engine/loadModel.ts";
-import type { ModelSettings } from "../../../src/protocol.ts";
-import { useGpu } from "../../support/gpu.ts";
-import { randomPrompt, writeRandomModel } from "../../support/randomModel.ts";
+import { randomPrompt } from "../../support/randomModel.ts";
+import { useRandomModels } from "../../support/randomModels.ts";
 import { useTemporaryFolder } from "../../support/temporaryFolder.ts";
 
 const bounded = { cacheBudget: 48, cacheSinks: 4, chunkLength: 32 };
@@ -18,24 +14,8 @@ const QUESTIONS = Array.from({ length: 10 }, (_, i) => randomPrompt(TILE, 20 + i
 describe("branches of what a cache holds", function () {
   // A software adapter compiles a model's kernels for some seconds, once a machine.
   this.timeout(300_000);
-  const gpu = useGpu();
   const folder = useTemporaryFolder();
-  let path = "";
-  const models: LanguageModel[] = [];
-  before(async () => {
-    path = join(folder(), "random.gguf");
-    await writeRandomModel(path, { architecture: "llama", format: "f32" });
-  });
-  afterEach(() => {
-    for (const model of models.splice(0)) model.dispose();
-  });
-
-  async function load(settings: ModelSettings) {
-    const model = await loadModel(gpu(), path, settings);
-    models.push(model);
-    assert.ok(model.keeper);
-    return { model, keeper: model.keeper };
-  }
+  const { gpu, loadKept: load, freeLast } = useRandomModels(folder);
 
   type Loaded = Awaited<ReturnType<typeof load>>;
 
@@ -73,7 +53,7 @@ describe("branches of what a cache holds", function () {
         const fresh = await load(settings);
         await fresh.keeper.read(PREFIX, {});
         assert.deepEqual(branched, await answer(fresh, question));
-        models.pop()?.dispose();
+        freeLast();
       }
       assert.ok(trunk.isIntact);
     });

@@ -5,13 +5,12 @@ import { join } from "node:path";
 import { planCache } from "../../../../src/engine/cache/cachePlan.ts";
 import { UserError } from "../../../../src/engine/errors.ts";
 import type { LanguageModel } from "../../../../src/engine/languageModel.ts";
-import { loadModel } from "../../../../src/engine/loadModel.ts";
 import { prefillSelectors } from "../../../../src/engine/model/sparsity/index.ts";
 import { planSparsity } from "../../../../src/engine/model/sparsity/sparsityPlan.ts";
 import type { ModelSettings, RunStats } from "../../../../src/protocol.ts";
 import { assertClose } from "../../../support/close.ts";
-import { useGpu } from "../../../support/gpu.ts";
 import { randomPrompt, writeRandomModel } from "../../../support/randomModel.ts";
+import { useRandomModels } from "../../../support/randomModels.ts";
 import { useTemporaryFolder } from "../../../support/temporaryFolder.ts";
 
 const F32 = { cacheTypeK: "f32", cacheTypeV: "f32" };
@@ -20,23 +19,9 @@ const ids = Object.keys(prefillSelectors);
 describe("a model with sparse prefill", function () {
   // A software adapter compiles a model's kernels for some seconds, once a machine.
   this.timeout(300_000);
-  const gpu = useGpu();
   const folder = useTemporaryFolder();
-  let path: string;
-  const models: LanguageModel[] = [];
-  before(async () => {
-    path = join(folder(), "random.gguf");
-    await writeRandomModel(path, { architecture: "llama", format: "f32" });
-  });
-  afterEach(() => {
-    for (const model of models.splice(0)) model.dispose();
-  });
-
-  async function load(settings: ModelSettings, file = path): Promise<LanguageModel> {
-    const model = await loadModel(gpu(), file, { ...F32, ...settings });
-    models.push(model);
-    return model;
-  }
+  const { load: loadWith } = useRandomModels(folder);
+  const load = (settings: ModelSettings, file?: string) => loadWith({ ...F32, ...settings }, file);
 
   for (const prefillSparsity of ids) {
     it(`${prefillSparsity} scores as dense prefill at threshold 1, whatever the passes`, async () => {
