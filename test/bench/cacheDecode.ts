@@ -1,6 +1,7 @@
 // Decoding with each mix of cache types at a depth of context, interleaved in one run, so that a busy machine slows all alike:
-// npx tsx test/bench/cacheDecode.ts [--model FILE.gguf] [--depth N] [--rounds N] [K/V…]. JSON and a Markdown table go to
-// test/bench/results/cache-decode.{json,md} with --save. The caches hold random rows: speed does not depend on what they say.
+// npx tsx test/bench/cacheDecode.ts [--model FILE.gguf] [--depth N] [--rounds N] [--steps N] [--save] [K/V…]. A round times
+// `--steps` steps submitted at once: a GPU needs many, or the wait for it is most of the time. With --save JSON and a Markdown table
+// go to test/bench/results/cache-decode.{json,md}. The caches hold random rows: speed does not depend on what they say.
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,7 +22,6 @@ import { randomFloats } from "../support/random.ts";
 import { repositoryRoot } from "../support/testData.ts";
 
 const FILLED_AT_ONCE = 256;
-const STEPS = 2;
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -29,10 +29,12 @@ const { values: options, positionals } = parseArgs({
     model: { type: "string", default: embeddedModelPath() },
     depth: { type: "string", default: "16384" },
     rounds: { type: "string", default: "40" },
+    steps: { type: "string", default: "2" },
     save: { type: "boolean", default: false },
   },
 });
 const depth = Number(options.depth);
+const steps = Number(options.steps);
 const mixes =
   positionals.length > 0
     ? positionals
@@ -42,7 +44,7 @@ const gpu = await openGpu();
 const file = await openModel(options.model);
 const { config } = file;
 const weights = await uploadWeights(gpu, file);
-const contextLength = depth + STEPS + 1;
+const contextLength = depth + steps + 1;
 const ropes = config.layers.map(({ rope }) =>
   ropeScalingOf("none", rope).frequencies(rope, { contextLength }),
 );
@@ -51,7 +53,7 @@ interface Filled {
   readonly mix: string;
   readonly decoder: Decoder;
   readonly bytesPerToken: number;
-  readonly steps: StepTime[];
+  readonly rounds: StepTime[];
 }
 
 interface StepTime {
@@ -64,20 +66,20 @@ const filled: Filled[] = [];
 for (const mix of mixes) filled.push(await fill(mix));
 for (const each of filled) await step(each);
 for (let round = 0; round < Number(options.rounds); round++)
-  for (const each of filled) each.steps.push(await step(each));
+  for (const each of filled) each.rounds.push(await step(each));
 
 const [base] = filled;
 if (base === undefined) throw new Error("name at least one mix of types");
-const rows = filled.map(({ mix, bytesPerToken, steps }) => {
+const rows = filled.map(({ mix, bytesPerToken, rounds }) => {
   // Of each round, so that what else the machine does cancels out.
   const ratio = (time: keyof StepTime): number =>
-    median(steps.map((each, round) => each[time] / (base.steps[round]?.[time] ?? Number.NaN)));
+    median(rounds.map((each, round) => each[time] / (base.rounds[round]?.[time] ?? Number.NaN)));
   return {
     mix,
     bytesPerToken,
     bytesRatio: bytesPerToken / base.bytesPerToken,
-    elapsedMs: median(steps.map(({ elapsedMs }) => elapsedMs)),
-    processorMs: median(steps.map(({ processorMs }) => processorMs)),
+    elapsedMs: median(rounds.map(({ elapsedMs }) => elapsedMs)),
+    processorMs: median(rounds.map(({ processorMs }) => processorMs)),
     elapsedRatio: ratio("elapsedMs"),
     processorRatio: ratio("processorMs"),
   };
@@ -87,6 +89,7 @@ const result = {
   model: file.file.metadata.values.get("general.name"),
   depth,
   rounds: Number(options.rounds),
+  steps,
   base: base.mix,
   rows,
 };
@@ -96,7 +99,7 @@ const table = [
   "| keys/values | bytes a token | of its bytes | ms a step | processor ms | of its time | of its processor time |",
   "|---|---:|---:|---:|---:|---:|---:|",
   ...rows.map((row) => {
-    const times = [row.elapsedMs, row.processorMs].map((ms) => ms.toFixed(1));
+    const times = [row.elapsedMs, row.processorMs].map((ms) => ms.toPrecision(3));
     const ratios = [row.elapsedRatio, row.processorRatio].map((ratio) => ratio.toFixed(2));
     const cells = [row.bytesPerToken, row.bytesRatio.toFixed(3), ...times, ...ratios];
     return `| ${row.mix} | ${cells.join(" | ")} |`;
@@ -145,7 +148,7 @@ async function fill(mix: string): Promise<Filled> {
     submit([commands]);
   }
   decoder.sampler.begin({ temperature: 0 }, []);
-  return { mix, decoder, bytesPerToken: cache.stats().bytesPerToken, steps: [] };
+  return { mix, decoder, bytesPerToken: cache.stats().bytesPerToken, rounds: [] };
 }
 
 /** The time of a step, mean over a few. */
@@ -153,18 +156,18 @@ async function step({ decoder }: Filled): Promise<StepTime> {
   writeStep(gpu, decoder.outputStep, { numTokens: 1, firstPosition: 0, firstSlot: 0 });
   writeStep(gpu, decoder.decodeStep, {
     numTokens: 1,
-    firstPosition: depth - STEPS,
-    firstSlot: depth - STEPS,
+    firstPosition: depth - steps,
+    firstSlot: depth - steps,
   });
   await gpu.finished();
   const beganMs = performance.now();
   const processor = process.cpuUsage();
-  submit(Array.from({ length: STEPS }, () => decoder.decodeList(depth)));
+  submit(Array.from({ length: steps }, () => decoder.decodeList(depth)));
   await gpu.finished();
   const { user, system } = process.cpuUsage(processor);
   return {
-    elapsedMs: (performance.now() - beganMs) / STEPS,
-    processorMs: (user + system) / 1000 / STEPS,
+    elapsedMs: (performance.now() - beganMs) / steps,
+    processorMs: (user + system) / 1000 / steps,
   };
 }
 

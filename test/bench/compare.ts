@@ -1,5 +1,6 @@
-// Lectern beside llama.cpp on the CPU: same file, same numbers of tokens, medians and their ratio.
+// Lectern beside llama.cpp on the CPU or a GPU: same file, same numbers of tokens, medians and their ratio.
 // Run: npx tsx test/bench/compare.ts [--model FILE] [--prefill 1024,8192] [--decode 128] [--depth 0] [--repeat 5] [--json]
+//      [--llama-gpu vulkan|cuda|metal] [--adapter NAME], the latter Lectern's
 
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
@@ -25,19 +26,21 @@ const { values } = parseArgs({
     depth: { type: "string", default: "0" },
     repeat: { type: "string", default: "5" },
     adapter: { type: "string" },
+    "llama-gpu": { type: "string" },
     json: { type: "boolean", default: false },
   },
 });
 
+const gpu = llamaGpu(values["llama-gpu"]);
 const lectern = runLectern();
 const llama = await getLlama({
-  gpu: false,
+  gpu,
   build: "never",
   maxThreads: threads,
   logLevel: LlamaLogLevel.error,
   skipDownload: true,
 });
-const model = await llama.loadModel({ modelPath: values.model, gpuLayers: 0 });
+const model = await llama.loadModel({ modelPath: values.model, gpuLayers: gpu ? "max" : 0 });
 const rows: (Row & { readonly llamaCpp: number; readonly ratio: number })[] = [];
 for (const row of lectern.rows) {
   const kind = row.test.startsWith("prefill") ? "prefill" : "decode";
@@ -45,14 +48,16 @@ for (const row of lectern.rows) {
   const llamaCpp = await llamaCppSpeed(model, { ...row, kind }, options);
   rows.push({ ...row, llamaCpp, ratio: row.tokensPerSecond.median / llamaCpp });
 }
+const [device] = await llama.getGpuDeviceNames();
+const llamaRunsOn = gpu ? `${device} (${gpu})` : `${threads} CPU threads`;
 await llama.dispose();
-const report = { adapter: lectern.adapter, model: lectern.model, threads, rows };
+const report = { adapter: lectern.adapter, model: lectern.model, llamaRunsOn, rows };
 console.log(values.json ? JSON.stringify(report) : markdown());
 process.exit(0);
 
 function markdown(): string {
   return [
-    `${report.model}: Lectern on ${report.adapter}, llama.cpp on ${threads} CPU threads; tokens/s`,
+    `${report.model}: Lectern on ${report.adapter}, llama.cpp on ${report.llamaRunsOn}; tokens/s`,
     "",
     "| test | depth | Lectern median (min to max) | llama.cpp median | ratio |",
     "|---|---:|---:|---:|---:|",
@@ -61,6 +66,12 @@ function markdown(): string {
       return `| ${test} | ${depth} | ${ours} | ${llamaCpp.toFixed(1)} | ${ratio.toFixed(3)} |`;
     }),
   ].join("\n");
+}
+
+function llamaGpu(name: string | undefined): "vulkan" | "cuda" | "metal" | false {
+  if (name === undefined) return false;
+  if (name === "vulkan" || name === "cuda" || name === "metal") return name;
+  throw new Error(`--llama-gpu is vulkan, cuda or metal, not ${name}`);
 }
 
 function runLectern(): { adapter: string; model: string; rows: Row[] } {

@@ -1,4 +1,4 @@
-// Prefill and decode speed of llama.cpp on the CPU, measured as `lectern bench` measures: random tokens, greedy, after a warm-up.
+// Prefill and decode speed of llama.cpp, measured as `lectern bench` measures: random tokens, greedy, after a warm-up.
 
 import type { LlamaContextSequence, LlamaModel, Token } from "node-llama-cpp";
 

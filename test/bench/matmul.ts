@@ -1,8 +1,10 @@
-// Times the matrix kernels and prints a Markdown table: npx tsx test/bench/matmul.ts [--first] [--processor] [format…]
+// Times the matrix kernels and prints a Markdown table: npx tsx test/bench/matmul.ts [--first] [--processor]
+//      [--shapes TOKENSxCOLSxROWS,…] [format…]
 // GFLOP/s for many tokens, microseconds for one. `--first` also shows the first run, which compiles on a CPU.
 // `--processor` takes processor time over the number of cores instead of time: for software adapters on busy machines.
 
 import { availableParallelism } from "node:os";
+import { parseArgs } from "node:util";
 import { CommandList } from "../../src/engine/gpu/commandList.ts";
 import { type Gpu, openGpu } from "../../src/engine/gpu/device.ts";
 import { uploadStacked } from "../../src/engine/model/gpuMatrix.ts";
@@ -12,7 +14,14 @@ import { type WeightFormatId, weightFormats } from "../../src/engine/model/weigh
 import { randomMatrix } from "../support/matrixSource.ts";
 import { randomFloats } from "../support/random.ts";
 
-const shapes = [
+interface Shape {
+  readonly tokens: number;
+  readonly cols: number;
+  readonly rows: number;
+}
+
+/** The embedded model's. */
+const ownShapes: readonly Shape[] = [
   { tokens: 1024, cols: 256, rows: 704 },
   { tokens: 1024, cols: 768, rows: 256 },
   { tokens: 512, cols: 512, rows: 512 },
@@ -20,12 +29,23 @@ const shapes = [
   { tokens: 1, cols: 256, rows: 704 },
   { tokens: 1, cols: 768, rows: 256 },
   { tokens: 1, cols: 256, rows: 8192 },
-] as const;
+];
 const REPEATS = 5;
 const TARGET_MS = 100;
 
-const args = process.argv.slice(2);
-const named = args.filter((arg) => !arg.startsWith("--"));
+const { values: options, positionals: named } = parseArgs({
+  allowPositionals: true,
+  options: {
+    first: { type: "boolean", default: false },
+    processor: { type: "boolean", default: false },
+    shapes: { type: "string" },
+  },
+});
+const shapes =
+  options.shapes?.split(",").map((text): Shape => {
+    const [tokens = 0, cols = 0, rows = 0] = text.split("x").map(Number);
+    return { tokens, cols, rows };
+  }) ?? ownShapes;
 // Registry keys are ids.
 const formats = (Object.keys(weightFormats) as WeightFormatId[]).filter(
   (format) => named.length === 0 || named.includes(format),
@@ -44,7 +64,7 @@ gpu.dispose();
 
 /** Milliseconds. */
 function clock(): number {
-  if (!args.includes("--processor")) return performance.now();
+  if (!options.processor) return performance.now();
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000 / availableParallelism();
 }
@@ -52,7 +72,7 @@ function clock(): number {
 async function measure(
   gpu: Gpu,
   format: WeightFormatId,
-  { tokens, cols, rows }: (typeof shapes)[number],
+  { tokens, cols, rows }: Shape,
 ): Promise<string> {
   const matrix = await uploadStacked(gpu, [randomMatrix(format, rows, cols).source]);
   const linear = await createLinear(gpu, matrix, { output: "set" });
@@ -78,6 +98,6 @@ async function measure(
   for (const buffer of [input, output, step]) gpu.buffers.release(buffer);
 
   const gigaflops = (2e-6 * tokens * cols * rows) / best;
-  const rate = tokens === 1 ? `${(1000 * best).toFixed(0)} µs` : gigaflops.toFixed(1);
-  return args.includes("--first") ? `${rate} (${first.toFixed(0)} ms)` : rate;
+  const rate = tokens === 1 ? `${(1000 * best).toPrecision(3)} µs` : gigaflops.toFixed(1);
+  return options.first ? `${rate} (${first.toFixed(0)} ms)` : rate;
 }

@@ -44,7 +44,10 @@ interface Row {
   readonly tokens: number;
   readonly msPerToken: number;
   readonly gpuBytes: number;
+  /** What JavaScript holds, in its heap and beside it. */
   readonly hostBytes: number;
+  /** Of the whole process, the driver's share included. */
+  readonly residentBytes: number;
 }
 
 const rows: Row[] = [];
@@ -58,12 +61,13 @@ function onPrefill(done: number): void {
   if (nowMs - beganMs > 1000 * Number(values.seconds)) stop.abort();
   if (done - lastTokens < every) return;
   globalThis.gc?.();
-  const { heapUsed, external } = process.memoryUsage();
+  const { heapUsed, external, rss } = process.memoryUsage();
   rows.push({
     tokens: done,
     msPerToken: (nowMs - lastMs) / (done - lastTokens),
     gpuBytes: Object.values(gpu.buffers.bytes()).reduce((a, b) => a + b, 0),
     hostBytes: heapUsed + external,
+    residentBytes: rss,
   });
   [lastMs, lastTokens] = [performance.now(), done];
 }
