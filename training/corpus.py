@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from passages import Question
+
 DEV_ARTICLES = 4
 SHINGLE = 10
 EXCLUDED = re.compile(r"moby|war.and.peace|bible|king.james|vuejs/core|psf/black|burntsushi/ripgrep", re.I)
@@ -25,14 +27,6 @@ class Document:
     text: str
     code: bool
     held_out: bool
-
-
-@dataclass
-class Question:
-    """A question somebody wrote; no answers means the context does not say."""
-
-    text: str
-    answers: list[str]
 
 
 @dataclass

@@ -6,26 +6,30 @@ unanswerable questions people wrote, questions of a paragraph that is not shown,
 
 import random
 import re
-from collections import defaultdict
 from dataclasses import dataclass
 
 from code_questions import code_questions
-from corpus import Article, Document, Question
+from corpus import Article, Document
 from needles import insert_sentence, make_needle
 from passages import NOT_IN_TEXT, Passage, split_document
 from prose_questions import Pair, list_question, prose_questions
+from recurring import recurring_questions
+from renaming import rename
 
 ENTITY = re.compile(r"(?<=[a-z,] )[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)*|\b\d{3,4}\b")
 PASSAGE_COST = 40
+# Shares of the written passages shown under other names, and of the prose passages asked about in the words of another passage.
+RENAMED, RECURRING = 0.5, 0.5
 
 
 @dataclass
 class Asked:
-    """A question; no passage means it is to be refused."""
+    """A question; no passage means it is to be refused. `alone`: it is fair only while no other passage holds the answer."""
 
     question: str
     answer: str
     passage: Passage | None
+    alone: bool = False
 
 
 @dataclass
@@ -57,14 +61,12 @@ class Maker:
             (self.code if d.code else self.prose).extend(parts)
             self.kin[number] = parts
         self.written: dict[str, list[Passage]] = {"squad": [], "human": []}
-        self.questions: dict[str, list[Question]] = defaultdict(list)
         for kind, articles in (("squad", squad), ("human", human)):
             for article in articles:
                 source = (kind, article.title)
                 for p in article.paragraphs:
-                    passage = Passage(article.title, 1, 1, p.context, False, source)
+                    passage = Passage(article.title, 1, 1, p.context, False, source, p.questions)
                     self.written[kind].append(passage)
-                    self.questions[p.context] += p.questions
                     self.kin.setdefault(source, []).append(passage)
 
     def example(self, kind: str, budget_chars: float) -> Example | None:
@@ -72,13 +74,14 @@ class Maker:
         if kind == "key":
             return self.needles(budget_chars)
         rng = self.rng
-        pool = {"read": self.prose, "code": self.code}.get(kind) or self.written[kind]
+        pool = {"read": self.prose, "code": self.code, **self.written}[kind]
         if not pool:
             return None
         target = rng.choice(pool)
         if len(target.text) + PASSAGE_COST > budget_chars:
             return None
         passages = [target, *self.distractors(target, budget_chars - len(target.text))]
+        originals = {p.text for p in passages}
         passages = [self.shown(p) for p in passages]
         target = passages[0]
         rng.shuffle(passages)
@@ -88,26 +91,29 @@ class Maker:
         for p in passages:
             if p is not target:
                 asked += self.about(p, rng.choice([1, 2, 4, 6]))
+        asked = [a for a in asked if not a.alone or not any(a.answer in p.text for p in passages if p is not a.passage)]
         rng.shuffle(asked)
         if rng.random() < self.refusal_share:
-            asked += self.refusals(passages, target, asked)
+            asked += self.refusals(passages, originals, target, asked)
             rng.shuffle(asked)
         return Example(passages, asked)
 
     def shown(self, p: Passage) -> Passage:
-        """The passage under a path and lines of its own: a written paragraph has none, so some are made up."""
-        if p.text not in self.questions:
+        """The passage under a path and lines of its own: a written paragraph has none, so some are made up. Half of these have names
+        and numbers exchanged, so that the answers to the few questions people wrote are read and not remembered."""
+        if not p.questions:
             return p
         rng, title = self.rng, p.path
         stem = title.split("_")[0].lower()
         path = rng.choice([f"{title}.txt", f"{title.lower()}.md", f"wiki/{title}.md", f"docs/{stem}.html", "book.txt"])
         line = rng.randrange(1, 400)
-        return Passage(path, line, line + rng.choice([0, 0, 1, 4, 9]), p.text, False, p.source)
+        made = Passage(path, line, line + rng.choice([0, 0, 1, 4, 9]), p.text, False, p.source, p.questions)
+        return rename(made, lambda: rng.choice(self.prose).text, rng) if rng.random() < RENAMED else made
 
     def distractors(self, target: Passage, room: float) -> list[Passage]:
         """Other passages, often of the same document, that fit the room; long rooms are filled with many."""
         rng, out, texts = self.rng, [], {target.text}
-        written = target.text in self.questions
+        written = bool(target.questions)
         most = rng.choice([0, 1, 1, 2, 3, 3, 3, 5, 8, 40]) if room < 6000 else rng.choice([2, 8, 20, 40])
         for _ in range(most):
             roll = rng.random()
@@ -127,7 +133,7 @@ class Maker:
     def about(self, p: Passage, want: int) -> list[Asked]:
         """Questions that the passage answers: those people wrote, or made by rule."""
         rng = self.rng
-        written = [q for q in self.questions.get(p.text, ()) if q.answers]
+        written = [q for q in p.questions if q.answers]
         if written:
             pairs: list[Pair] = [
                 (q.text, rng.choice(q.answers[:3])) for q in rng.sample(written, min(want, len(written)))
@@ -140,22 +146,26 @@ class Maker:
             pairs = prose_questions(p, rng, want)
             listed = list_question(p, rng) if rng.random() < 0.5 else None
             pairs += [listed] if listed else []
-        return [Asked(question, answer, p) for question, answer in pairs]
+        asked = [Asked(question, answer, p) for question, answer in pairs]
+        if not written and not p.code and rng.random() < RECURRING:
+            asked += [Asked(q, a, p, alone=True) for q, a in recurring_questions(p, self.kin[p.source], rng, max(1, want // 3))]
+        return asked
 
-    def refusals(self, passages: list[Passage], target: Passage, asked: list[Asked]) -> list[Asked]:
-        """Questions that none of the passages answers."""
+    def refusals(
+        self, passages: list[Passage], originals: set[str], target: Passage, asked: list[Asked]
+    ) -> list[Asked]:
+        """Questions that none of the passages answers; `originals` are their texts before names were exchanged."""
         rng = self.rng
         joined = normal(" ".join(p.text for p in passages))
         found: list[tuple[str, str | None]] = []
         for p in passages:
-            impossible = [q.text for q in self.questions.get(p.text, ()) if not q.answers]
+            impossible = [q.text for q in p.questions if not q.answers]
             found += [(q, None) for q in rng.sample(impossible, min(len(impossible), 3 if p is target else 1))]
         if rng.random() < 0.5:
-            shown = {p.text for p in passages}
             hidden = [
                 p
                 for p in rng.sample(self.kin[target.source], min(6, len(self.kin[target.source])))
-                if p.text not in shown
+                if p.text not in originals
             ]
             for p in hidden[:2] or [rng.choice(self.written["squad"])]:
                 found += [(a.question, a.answer) for a in self.about(p, 1)]

@@ -69,7 +69,8 @@ def main() -> None:
         if progress() >= 1:
             break
         weights = loss_weights(far.classes[:, 1:], table, 0.3, generator)
-        total, _, _ = student.loss(far.tokens[:, :-1], far.tokens[:, 1:], weights)
+        index = weights.reshape(-1).nonzero()[:, 0]
+        total, _ = student.loss(far.tokens[:, :-1], far.tokens[:, 1:], weights.reshape(-1)[index], index)
         total.backward()
         weights = loss_weights(near.classes[:, 1:], table, 0.3, generator)
         kept = divergence(student, teacher, near.tokens[:, :-1], weights)

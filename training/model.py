@@ -173,13 +173,10 @@ class Model(nn.Module):
     def forward(self, tokens: Tensor, caches: list[list[Tensor]] | None = None) -> Tensor:
         return F.linear(self.hidden(tokens, caches), self.embed.weight.to(self.compute))
 
-    def loss(self, tokens: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(weighted sum of losses, loss at every position of weight > 0, index of those positions)."""
+    def loss(self, tokens: Tensor, targets: Tensor, weights: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        """(weighted sum of losses, loss at each predicted position); `index` [n] are those of the flattened tokens, `weights` [n] theirs."""
         h = self.hidden(tokens).reshape(-1, self.config.dim)
-        index = weights.reshape(-1).nonzero()[:, 0]
-        h, targets, weights = h[index], targets.reshape(-1)[index], weights.reshape(-1)[index]
-        total, losses = WeightedLoss.apply(h, self.embed.weight.to(self.compute), targets, weights)
-        return total, losses, index
+        return WeightedLoss.apply(h[index], self.embed.weight.to(self.compute), targets.reshape(-1)[index], weights)
 
     def parameters_count(self) -> int:
         return sum(p.numel() for p in self.parameters())

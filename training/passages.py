@@ -9,16 +9,24 @@ Answer: 1999 [1]</s>
 
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 NOT_IN_TEXT = "not in the text"
 SHORTEST, LONGEST = 120, 2200
 LONG_LINE = 1300
 
 
+@dataclass
+class Question:
+    """A question somebody wrote; no answers means the context does not say."""
+
+    text: str
+    answers: list[str]
+
+
 @dataclass(eq=False)
 class Passage:
-    """Lines `first` to `last` of a document; `source` tells documents apart."""
+    """Lines `first` to `last` of a document; `source` tells documents apart, `questions` are those that people wrote."""
 
     path: str
     first: int
@@ -26,6 +34,7 @@ class Passage:
     text: str
     code: bool = False
     source: object = None
+    questions: list[Question] = field(default_factory=list)
 
     def header(self, number: int) -> str:
         return f"[{number}] {self.path}:{self.first}-{self.last}"

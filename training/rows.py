@@ -129,26 +129,31 @@ def build_rows(job: Job) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
     documents = load_documents(job.corpus, job.limit_chars, job.seed)
     train, dev = load_squad(job.squad)
     maker = Maker(documents, train, load_human(job.corpus, dev), job.seed, job.refusals)
-    kinds, weights = zip(*job.mix.items(), strict=True)
     width, counts = job.context + 1, dict.fromkeys(job.mix, 0)
     tokens = np.zeros((int(job.tokens // job.context), width), np.uint16)
     classes = np.zeros(tokens.shape, np.uint8)
     for r in range(len(tokens)):
-        ids: list[int] = []
-        row_classes: list[int] = []
-        misses = 0
-        while width - len(ids) > 90 and misses < 6:
-            kind = maker.rng.choices(kinds, weights)[0]
-            made = make_row(kind, maker, encoder, width - len(ids))
-            if made is None:
-                misses += 1
-                continue
-            counts[kind] += 1
-            ids += made[0]
-            row_classes += made[1]
-        while len(ids) < width:
-            piece, piece_classes = text_row(encoder, maker.rng.choice(maker.prose).text[:1500], width - len(ids))
-            ids += piece
-            row_classes += piece_classes
-        tokens[r], classes[r] = ids, row_classes
+        tokens[r], classes[r] = fill_row(maker, encoder, job.mix, width, counts)
     return tokens, classes, counts
+
+
+def fill_row(maker: Maker, encoder: Encoder, mix: dict[str, float], width: int, counts: dict[str, int]) -> Row:
+    """Examples of the kinds of `mix` one after another, then text to the row's end; counts what it made in `counts`."""
+    kinds, weights = zip(*mix.items(), strict=True)
+    ids: list[int] = []
+    classes: list[int] = []
+    misses = 0
+    while width - len(ids) > 90 and misses < 6:
+        kind = maker.rng.choices(kinds, weights)[0]
+        made = make_row(kind, maker, encoder, width - len(ids))
+        if made is None:
+            misses += 1
+            continue
+        counts[kind] += 1
+        ids += made[0]
+        classes += made[1]
+    while len(ids) < width:
+        piece, piece_classes = text_row(encoder, maker.rng.choice(maker.prose).text[:1500], width - len(ids))
+        ids += piece
+        classes += piece_classes
+    return ids, classes

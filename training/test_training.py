@@ -20,7 +20,9 @@ from lengthen import divergence
 from model import Config, Model, yarn
 from needles import make_needle
 from optimizer import Optimizer
-from passages import Passage, prompt, split_document
+from passages import Passage, Question, prompt, split_document
+from recurring import recurring_questions
+from renaming import rename
 from rope import METHODS
 from rows import ANSWER, BOS, EOS, FIRST, Encoder, encode_example
 
@@ -52,6 +54,30 @@ class Rows(unittest.TestCase):
         lines = TEXT.split("\n")
         for p in split_document("a.txt", TEXT, False, 0, random.Random(1)):
             self.assertEqual("\n".join(lines[p.first - 1 : p.last]).strip(), p.text.strip())
+
+    def test_renamed_questions_are_answered_by_the_renamed_text_alone(self):
+        text = "The hall was built by Anna Berg in 1871. Later Anna Berg left for Oslo, where the hall of 1902 stands."
+        questions = [Question("Who built the hall?", ["Anna Berg"]), Question("When did Anna Berg build it?", ["1871"])]
+        changed = 0
+        for seed in range(40):
+            made = rename(Passage("a", 1, 1, text, False, None, questions), lambda: "he saw Carl Voss in town", random.Random(seed))
+            self.assertEqual(len(made.questions), 2)
+            for q in made.questions:
+                self.assertTrue(all(answer in made.text for answer in q.answers))
+            changed += made.text != text
+            self.assertEqual("Anna Berg" in made.text, made.questions[0].answers == ["Anna Berg"])
+            self.assertEqual("Anna Berg" in made.text, "Anna Berg" in made.questions[1].text)
+        self.assertGreater(changed, 30)
+
+    def test_a_recurring_question_is_worded_elsewhere_and_answered_here(self):
+        here = Passage("b", 1, 1, "The old mill by the river belonged to Henrik Dahl until the great flood.")
+        there = Passage("b", 2, 2, "Years after the flood a visitor found that Henrik Dahl had rebuilt the mill alone.")
+        pairs = [pair for seed in range(20) for pair in recurring_questions(here, [here, there], random.Random(seed), 2)]
+        self.assertGreater(len(pairs), 5)
+        for question, answer in pairs:
+            self.assertEqual(answer, "Henrik Dahl")
+            self.assertNotIn(answer, question)
+            self.assertIn("rebuilt", question)
 
     def test_the_answer_of_a_needle_stands_in_its_sentences(self):
         rng = random.Random(2)
@@ -139,7 +165,7 @@ class Training(unittest.TestCase):
     def test_a_state_within_its_limit_restores_the_optimiser(self):
         model = Model(TINY)
         optimizer = Optimizer(model, 0.01, 0.001, 0.1)
-        model.loss(torch.randint(64, (2, 8)), torch.randint(64, (2, 8)), torch.full((2, 8), 1 / 16))[0].backward()
+        model.loss(torch.randint(64, (2, 8)), torch.randint(64, (2, 8)), torch.full((16,), 1 / 16), torch.arange(16))[0].backward()
         optimizer.step(1.0)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "state.pt"

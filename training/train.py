@@ -23,11 +23,17 @@ from model import Config, Model
 from optimizer import Optimizer, rate_share
 from progress import Meter, fastest_type, peak_flops
 from rows import CLASS_NAMES
+from stream import RowStream, read_recipe
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", nargs="+", required=True, help="shards in the order to read them")
+    parser.add_argument("--data", nargs="+", default=[], help="shards in the order to read them")
+    parser.add_argument("--recipe", help="stages of rows to make while training (stream.py), instead of --data; needs --minutes")
+    parser.add_argument("--corpus", nargs="+", help="folders of text and questions, with --recipe")
+    parser.add_argument("--squad", help="with --recipe")
+    parser.add_argument("--tokenizer", help="with --recipe")
+    parser.add_argument("--workers", type=int, default=8, help="processes that make rows, with --recipe")
     parser.add_argument("--run", required=True, help="folder of the run; resumed when it holds state.pt")
     parser.add_argument("--init", help="weights to start a new run from")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -71,7 +77,12 @@ def parse_arguments() -> argparse.Namespace:
         "--peak-tflops", type=float, default=0, help="what utilisation is measured against; default: measured"
     )
     parser.add_argument("--tag", default="", help="a word to recognise the process by")
-    return parser.parse_args()
+    a = parser.parse_args()
+    if bool(a.data) == bool(a.recipe):
+        parser.error("give either --data or --recipe")
+    if a.recipe and not (a.corpus and a.squad and a.tokenizer and a.minutes):
+        parser.error("--recipe needs --corpus, --squad, --tokenizer and --minutes")
+    return a
 
 
 class Run:
@@ -106,7 +117,7 @@ class Run:
         self.before = (self.seen - self.stage_seen, self.seconds - self.stage_seconds)
         self.start = time.time()
         self.end = self.start + min(a.slice_minutes * 60, seconds_until(a.stop_at))
-        self.stage_tokens = sum(shard_sizes(a.data))
+        self.stage_tokens = sum(shard_sizes(a.data)) or math.inf
         self.stop_requested = False
 
     def progress(self) -> float:
@@ -151,14 +162,17 @@ def seconds_until(clock: str | None, now: float | None = None) -> float:
 
 def train_step(run: Run, batch: Batch, table: torch.Tensor, generator: torch.Generator, meter: Meter) -> None:
     a, device = run.a, run.a.device
-    weights = loss_weights(batch.classes[:, 1:], table, a.context_share, generator).to(device)
-    tokens, classes = (part.to(device, non_blocking=True) for part in (batch.tokens, batch.classes))
+    weights = loss_weights(batch.classes[:, 1:], table, a.context_share, generator)
+    tokens = batch.tokens.to(device, non_blocking=True)
     rows = max(1, a.micro_tokens // (batch.tokens.shape[1] - 1))
     for i in range(0, len(batch.tokens), rows):
-        x = tokens[i : i + rows]
-        total, losses, index = run.model.loss(x[:, :-1], x[:, 1:], weights[i : i + rows])
+        x, weighted = tokens[i : i + rows], weights[i : i + rows].reshape(-1)
+        # Found on the host: on a GPU it would have to be waited for.
+        index = weighted.nonzero()[:, 0]
+        classes = batch.classes[i : i + rows, 1:].reshape(-1)[index].to(device, non_blocking=True)
+        total, losses = run.model.loss(x[:, :-1], x[:, 1:], weighted[index].to(device), index.to(device))
         total.backward()
-        meter.add(losses, classes[i : i + rows, 1:].reshape(-1)[index])
+        meter.add(losses, classes)
     run.optimizer.step(rate_share(run.progress(), a.warmup, a.cooldown))
     run.stage_seen += batch.tokens.shape[0] * (batch.tokens.shape[1] - 1)
     run.step += 1
@@ -167,6 +181,9 @@ def train_step(run: Run, batch: Batch, table: torch.Tensor, generator: torch.Gen
 def main() -> None:
     a = parse_arguments()
     torch.manual_seed(a.seed)
+    stream = None
+    if a.recipe:
+        stream = RowStream(read_recipe(a.recipe), a.corpus, a.squad, a.tokenizer, a.batch_tokens, a.workers, a.seed)
     run = Run(a)
     if a.compile:
         # Blocks share their code, so compiling one by one is compiled once.
@@ -189,7 +206,8 @@ def main() -> None:
         }
     )
     last_save = time.time()
-    for batch in read_batches(a.data, a.batch_tokens, a.seed, run.cursor, run.progress):
+    rows = stream.batches(run.progress) if stream else read_batches(a.data, a.batch_tokens, a.seed, run.cursor, run.progress)
+    for batch in rows:
         if run.progress() >= 1 or time.time() >= run.end or run.stop_requested:
             break
         config = run.model.config
@@ -213,6 +231,8 @@ def main() -> None:
         if time.time() - last_save > a.save_minutes * 60:
             run.save()
             last_save = time.time()
+    if stream:
+        stream.close()
     run.save()
     run.log({"stopped": True, "tokens": run.before[0] + run.stage_seen, "progress": round(run.progress(), 4)})
 
