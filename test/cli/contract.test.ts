@@ -5,7 +5,7 @@ import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { commands } from "../../src/cli/commands.ts";
-import { embeddedModelPath } from "../../src/engine/resources.ts";
+import { pilotPath } from "../support/pilot.ts";
 import { buildCli, lectern } from "../support/runCli.ts";
 import { skip } from "../support/skip.ts";
 
@@ -119,7 +119,7 @@ describe("lectern", () => {
 
     it("says that a file is cut off", async () => {
       const path = join(folder, "whole.gguf");
-      copyFileSync(embeddedModelPath(), path);
+      copyFileSync(pilotPath, path);
       const { readFileSync } = await import("node:fs");
       const cut = file("cut.gguf", readFileSync(path).subarray(0, 3_000_000));
       await assertFails(["generate", "--prompt", "a", "--model", cut], /cut\.gguf/);

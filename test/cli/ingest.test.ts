@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { pilotPath } from "../support/pilot.ts";
 import { buildCli, lectern } from "../support/runCli.ts";
 import { skip } from "../support/skip.ts";
 import { useTemporaryFolder } from "../support/temporaryFolder.ts";
@@ -22,7 +23,7 @@ describe("lectern, with saved caches", function () {
     const path = join(folder(), "facts.txt");
     writeFileSync(path, "The password of the harbour gate is cormorant. Boats are red.\n");
     const cache = ["--cache-dir", join(folder(), "caches"), "--json"];
-    const ingested = await lectern(["ingest", path, ...cache]);
+    const ingested = await lectern(["ingest", path, "--model", pilotPath, ...cache]);
     if (/No GPU adapter/.test(ingested.stderr)) skip(this, ingested.stderr);
     assert.equal(ingested.status, 0, ingested.stderr);
     const ingestion = JSON.parse(ingested.stdout);
@@ -30,7 +31,7 @@ describe("lectern, with saved caches", function () {
     assert.equal(ingestion.tokensKept, ingestion.tokensRead);
 
     const question = ["-q", "What is the password of the harbour gate?", "--no-retrieval"];
-    const asked = await lectern(["ask", path, ...question, ...cache]);
+    const asked = await lectern(["ask", path, "--model", pilotPath, ...question, ...cache]);
     assert.equal(asked.status, 0, asked.stderr);
     const answer = JSON.parse(asked.stdout);
     assert.equal(answer.answer, "cormorant");

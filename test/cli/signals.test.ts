@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
+import { pilotPath } from "../support/pilot.ts";
 import { buildCli, lectern } from "../support/runCli.ts";
 import { skip } from "../support/skip.ts";
 import { repositoryRoot } from "../support/testData.ts";
@@ -12,14 +13,17 @@ describe("lectern, interrupted", () => {
     if (process.env.LECTERN_TEST_GPU === "0") skip(this, "LECTERN_TEST_GPU is 0");
     const args = ["generate", "--prompt", "Once upon a time", "--max-tokens", "900", "--verbose"];
     let isInterrupted = false;
-    const { status, stderr } = await lectern([...args, "--temperature", "2"], {
-      onStart: (child) => {
-        // With the first text; the model would write for many seconds more.
-        child.stdout?.once("data", () => {
-          isInterrupted = child.kill("SIGINT");
-        });
+    const { status, stderr } = await lectern(
+      [...args, "--temperature", "2", "--model", pilotPath],
+      {
+        onStart: (child) => {
+          // With the first text; the model would write for many seconds more.
+          child.stdout?.once("data", () => {
+            isInterrupted = child.kill("SIGINT");
+          });
+        },
       },
-    });
+    );
     assert.ok(isInterrupted, "it ended before it was interrupted");
     assert.equal(status, 1);
     assert.match(stderr, /lectern: Stopped\.\n/);

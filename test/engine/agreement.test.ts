@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { loadModel } from "../../src/engine/loadModel.ts";
+import { inspectModel } from "../../src/engine/model/models.ts";
 import { embeddedModelPath } from "../../src/engine/resources.ts";
 import {
   loadReferenceModel,
@@ -21,6 +22,7 @@ import {
   REFERENCE_TOLERANCE,
   variantCases,
 } from "../support/modelCases.ts";
+import { pilotPath } from "../support/pilot.ts";
 import { meanDifference, meanEntropy, nllOf } from "../support/probabilities.ts";
 import { randomPrompt, writeRandomModel } from "../support/randomModel.ts";
 import { RANDOM_VOCABULARY_SIZE } from "../support/randomModelMetadata.ts";
@@ -146,19 +148,24 @@ describe("log-probabilities", () => {
         assertAgrees(await score(other, { cacheType: "f32" }), modelCase, other);
       }).timeout(300_000);
 
-    it("agree with llama.cpp on the embedded model and a real text", async () => {
-      const path = embeddedModelPath();
-      const model = await loadModel(gpu(), path);
-      try {
-        const text = readFileSync(join(repositoryRoot, "LICENSE"), "utf8");
-        const tokens = model.tokenizer.encode(text, { addSpecial: true });
-        const theirs = await scoreWithLlamaCpp(llamaCpp(), path, tokens);
-        const difference = meanDifference(await model.scoreTokens(tokens), theirs.nll);
-        assert.ok(difference <= llamaCppTolerance("f16"), `${difference} nat from llama.cpp`);
-      } finally {
-        model.dispose();
-      }
-    }).timeout(300_000);
+    for (const [name, path] of [
+      ["the pilot", pilotPath],
+      ["the embedded model", embeddedModelPath()],
+    ] as const)
+      it(`agree with llama.cpp on ${name} and a real text`, async () => {
+        const { tensors } = await inspectModel(path);
+        const tolerance = Math.max(...tensors.map(({ type }) => llamaCppTolerance(type)));
+        const model = await loadModel(gpu(), path);
+        try {
+          const text = readFileSync(join(repositoryRoot, "LICENSE"), "utf8");
+          const tokens = model.tokenizer.encode(text, { addSpecial: true });
+          const theirs = await scoreWithLlamaCpp(llamaCpp(), path, tokens);
+          const difference = meanDifference(await model.scoreTokens(tokens), theirs.nll);
+          assert.ok(difference <= tolerance, `${difference} nat from llama.cpp`);
+        } finally {
+          model.dispose();
+        }
+      }).timeout(300_000);
 
     for (const modelCase of inF32)
       it(`agree with a cache in f16 on ${modelCase.model.architecture}`, async () => {

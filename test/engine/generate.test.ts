@@ -9,10 +9,10 @@ import { DeviceLostError, StoppedError, UserError } from "../../src/engine/error
 import { type Gpu, openGpu } from "../../src/engine/gpu/device.ts";
 import type { GenerateRequest, LanguageModel } from "../../src/engine/languageModel.ts";
 import { loadModel } from "../../src/engine/loadModel.ts";
-import { embeddedModelPath } from "../../src/engine/resources.ts";
 import type { ModelSettings, RunStats } from "../../src/protocol.ts";
 import { assertClose } from "../support/close.ts";
 import { useGpu } from "../support/gpu.ts";
+import { pilotPath } from "../support/pilot.ts";
 import { useTemporaryFolder } from "../support/temporaryFolder.ts";
 import { testData } from "../support/testData.ts";
 
@@ -34,7 +34,7 @@ describe("a model on the GPU", function () {
     for (const model of models.splice(0)) model.dispose();
   });
 
-  async function load(settings: ModelSettings = {}, path = embeddedModelPath()) {
+  async function load(settings: ModelSettings = {}, path = pilotPath) {
     const model = await loadModel(gpu(), path, settings);
     models.push(model);
     return model;
@@ -181,7 +181,7 @@ describe("a model on the GPU", function () {
 
   it("says that the device is gone, and a new one serves the model again", async () => {
     const lost: Gpu = await openGpu();
-    const model = await loadModel(lost, embeddedModelPath());
+    const model = await loadModel(lost, pilotPath);
     const generation = model.generate({ prompt: encode(model) });
     await generation.next();
     lost.device.destroy();
@@ -197,7 +197,7 @@ describe("a model on the GPU", function () {
 
   it("keeps the text that was there when the device was lost", async () => {
     const lost: Gpu = await openGpu();
-    const model = await loadModel(lost, embeddedModelPath());
+    const model = await loadModel(lost, pilotPath);
     const prompt = encode(model);
     const { text, interruption } = await runModel(model, {
       prompt,

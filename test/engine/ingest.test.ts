@@ -1,4 +1,4 @@
-// Reading documents into saved caches and asking the cache alone, with the embedded model.
+// Reading documents into saved caches and asking the cache alone, with a trained model.
 
 import assert from "node:assert/strict";
 import { appendFile, readdir, writeFile } from "node:fs/promises";
@@ -8,6 +8,7 @@ import { StoppedError, UserError } from "../../src/engine/errors.ts";
 import { openModelOnGpu } from "../../src/engine/openModel.ts";
 import type { Observer } from "../../src/protocol.ts";
 import { useGpu } from "../support/gpu.ts";
+import { PILOT_CONTEXT, pilotPath } from "../support/pilot.ts";
 import { withSmallDisk } from "../support/smallDisk.ts";
 import { useTemporaryFolder } from "../support/temporaryFolder.ts";
 
@@ -39,7 +40,7 @@ describe("reading into a saved cache", function () {
   let numFiles = 0;
   const never = new AbortController().signal;
   const cacheDir = () => join(folder(), "caches");
-  const settings = () => ({ paths: [path], cacheDir: cacheDir() });
+  const settings = () => ({ model: pilotPath, paths: [path], cacheDir: cacheDir() });
   const write = async (text: string) => {
     path = join(folder(), `facts-${numFiles++}.txt`);
     await writeFile(path, text);
@@ -121,7 +122,7 @@ describe("reading into a saved cache", function () {
     assert.notEqual(second.path, first.path);
     const question = { question: "Who rebuilt the inn?", noRetrieval: true };
     const reused = await engine.ask({ ...settings(), ...question }, {}, never);
-    const elsewhere = { paths: [path], cacheDir: join(folder(), "elsewhere") };
+    const elsewhere = { ...settings(), cacheDir: join(folder(), "elsewhere") };
     const fresh = await engine.ask({ ...elsewhere, ...question }, {}, never);
     assert.equal(reused.answer, fresh.answer);
     const { disk } = await engine.savedCaches({ cacheDir: cacheDir() });
@@ -147,13 +148,13 @@ describe("reading into a saved cache", function () {
     const { observer, tokens } = watch();
     const ingestion = await engine.ingest(settings(), observer, never);
     assert.equal(ingestion.policy, "streaming-llm");
-    assert.ok(ingestion.tokensRead > 1024);
+    assert.ok(ingestion.tokensRead > PILOT_CONTEXT);
     assert.equal(tokens(), ingestion.tokensRead);
     assert.equal(ingestion.tokensKept, ingestion.stats.cache.budget);
-    assert.ok(ingestion.tokensKept <= 1024 - 256);
+    assert.ok(ingestion.tokensKept <= PILOT_CONTEXT - 256);
     const { recall } = ingestion.stats.cache;
     assert.equal(recall?.tokens, ingestion.tokensRead - ingestion.tokensKept);
-    assert.ok(recall.limit > 0 && recall.limit + ingestion.tokensKept < 1024);
+    assert.ok(recall.limit > 0 && recall.limit + ingestion.tokensKept < PILOT_CONTEXT);
     const question = { ...settings(), question: QUESTION, noRetrieval: true };
     const first = await engine.ask(question, {}, never);
     const again = await engine.ask(question, {}, never);
@@ -205,7 +206,9 @@ describe("reading into a saved cache", function () {
     const whole = { cachePolicy: "full", cacheTypeK: "f16", cacheTypeV: "f16" };
     const same = await engine.fidelity({ ...settings(), ...whole }, {}, never);
     assert.equal(same.document, path);
-    assert.deepEqual([same.topAgreement, same.maxKl], [1, 0]);
+    assert.equal(same.topAgreement, 1);
+    // Passes are cut by the measured speed, and other lengths round differently.
+    assert.ok(same.maxKl < 1e-6, `${same.maxKl}`);
     assert.ok(same.predictions > 50);
     const bounded = { cachePolicy: "streaming-llm", cacheBudget: 64, chunkLength: 64 };
     const far = await engine.fidelity({ ...settings(), ...bounded }, {}, never);
@@ -224,7 +227,7 @@ describe("reading into a saved cache", function () {
     };
     const cacheDir = join(folder(), "stopped");
     await assert.rejects(
-      engine.ingest({ paths: [path], cacheDir }, observer, stop.signal),
+      engine.ingest({ ...settings(), cacheDir }, observer, stop.signal),
       StoppedError,
     );
     const left = await readdir(cacheDir).catch(() => []);
@@ -238,7 +241,7 @@ describe("reading into a saved cache", function () {
     await write(FACTS.join("\n\n"));
     const cacheDir = join(folder(), "a-file");
     await writeFile(cacheDir, "not a folder");
-    const params = { paths: [path], cacheDir };
+    const params = { ...settings(), cacheDir };
     await assert.rejects(
       engine.ingest(params, {}, never),
       (error) => error instanceof UserError && /cannot be saved in .*a-file/.test(error.message),
@@ -255,7 +258,7 @@ describe("reading into a saved cache", function () {
   it("answers all the same when the disk is full in the middle of saving, and says so in one line", async function () {
     await write(FACTS.join("\n\n"));
     await withSmallDisk(this, { parent: folder(), kilobytes: 64 }, async (disk) => {
-      const params = { paths: [path], cacheDir: join(disk, "caches"), question: QUESTION };
+      const params = { ...settings(), cacheDir: join(disk, "caches"), question: QUESTION };
       const { answer, notes, stats } = await engine.ask(
         { ...params, noRetrieval: true },
         {},

@@ -1,4 +1,4 @@
-// Evicted tokens that come back, end to end with the embedded model: a fact that a small cache forgot is found again, also from
+// Evicted tokens that come back, end to end with a trained model: a fact that a small cache forgot is found again, also from
 // disk, and beside passages.
 
 import assert from "node:assert/strict";
@@ -8,6 +8,7 @@ import { Engine } from "../../src/engine/engine.ts";
 import { openModelOnGpu } from "../../src/engine/openModel.ts";
 import type { Observer } from "../../src/protocol.ts";
 import { useGpu } from "../support/gpu.ts";
+import { pilotPath } from "../support/pilot.ts";
 import { useTemporaryFolder } from "../support/temporaryFolder.ts";
 
 const QUESTION = "What is the password of the harbour gate?";
@@ -19,6 +20,7 @@ const FILLER = Array.from(
     `House ${i} stands on the ${i % 2 ? "left" : "right"} side of the long road to the sea.`,
 );
 const SMALL = {
+  model: pilotPath,
   cachePolicy: "streaming-llm",
   cacheBudget: 128,
   chunkLength: 128,

@@ -2,6 +2,7 @@
 // their metadata can ask for beyond that.
 
 import { architectures } from "../../src/engine/model/architectures/index.ts";
+import type { TensorType } from "../../src/engine/model/tensorTypes.ts";
 import { type WeightFormatId, weightFormats } from "../../src/engine/model/weightFormats/index.ts";
 import type { RandomModel } from "./randomModel.ts";
 
@@ -146,7 +147,7 @@ export const longCases: readonly ModelCase[] = [
 ];
 
 /** How far log-probabilities may be from llama.cpp's on average, in nat: it rounds activations to BF16 or 8 bits where weights are so. */
-export function llamaCppTolerance(format: WeightFormatId): number {
+export function llamaCppTolerance(format: TensorType): number {
   return format === "f32" || format === "f16" ? 0.01 : 0.03;
 }
 

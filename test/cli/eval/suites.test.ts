@@ -14,6 +14,7 @@ import { cachePolicies } from "../../../src/engine/cache/policies/index.ts";
 import { Engine } from "../../../src/engine/engine.ts";
 import { UserError } from "../../../src/engine/errors.ts";
 import type { OpenModel } from "../../../src/engine/modelHost.ts";
+import { pilotPath } from "../../support/pilot.ts";
 import { scriptedModel } from "../../support/scriptedModel.ts";
 import { useTemporaryFolder } from "../../support/temporaryFolder.ts";
 import { writeMadeUpData } from "./madeUpData.ts";
@@ -52,7 +53,7 @@ describe("quality suites", function () {
     return new EvalTools({
       // Suites look at the model itself alone.
       engine: new Engine({ openModel: async () => opened as unknown as OpenModel }),
-      ...{ work, model: await modelFacts(undefined), settings: {}, seed, numCases: 2, dataFolder },
+      ...{ work, model: await modelFacts(pilotPath), settings: {}, seed, numCases: 2, dataFolder },
       ...{ folder: scratch, lengths: ["600"], depths: [0, 100], file },
     });
   }

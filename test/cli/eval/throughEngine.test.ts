@@ -11,6 +11,7 @@ import { suites } from "../../../src/cli/eval/suites/index.ts";
 import { Engine } from "../../../src/engine/engine.ts";
 import { openModelOnGpu } from "../../../src/engine/openModel.ts";
 import { useGpu } from "../../support/gpu.ts";
+import { pilotPath } from "../../support/pilot.ts";
 import { useTemporaryFolder } from "../../support/temporaryFolder.ts";
 import { writeMadeUpData } from "./madeUpData.ts";
 
@@ -35,7 +36,12 @@ describe("quality suites through the engine", function () {
     mkdirSync(scratch);
     const tools = new EvalTools({
       ...{ engine, work: { observer: {}, signal: new AbortController().signal } },
-      ...{ model: await modelFacts(undefined), settings: {}, seed: 1, numCases: 1 },
+      ...{
+        model: await modelFacts(pilotPath),
+        settings: { model: pilotPath },
+        seed: 1,
+        numCases: 1,
+      },
       ...{ dataFolder: folder(), folder: scratch, lengths: ["256"], depths: [50], file },
     });
     const journal = await Journal.open(join(folder(), `${id}.jsonl`));

@@ -5,6 +5,7 @@ import { keptMap } from "../../../src/engine/answer/keptMap.ts";
 import { splitPassages } from "../../../src/engine/answer/passages.ts";
 import { createDocument } from "../../../src/engine/documents/document.ts";
 import { openTokenizer } from "../../../src/engine/openTokenizer.ts";
+import { pilotPath } from "../../support/pilot.ts";
 
 function textDocument(path: string, text: string) {
   return createDocument({ path, label: path }, { id: "text", kind: "prose" }, { text, marks: [] });
@@ -12,7 +13,7 @@ function textDocument(path: string, text: string) {
 
 describe("the map of a cache", () => {
   it("says of each stretch how much is held and where it stands", async () => {
-    const tokenizer = await openTokenizer();
+    const tokenizer = await openTokenizer(pilotPath);
     const first = textDocument("a.txt", "Line one of the first.\nLine two.\n\nLine four é.\n");
     const second = textDocument("b.txt", "The second has one line.\n");
     const prompt =

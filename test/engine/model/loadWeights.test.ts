@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { architectures } from "../../../src/engine/model/architectures/index.ts";
 import { type ModelWeights, openModel } from "../../../src/engine/model/loadWeights.ts";
 import { estimateMemory, requireMemory } from "../../../src/engine/model/memoryEstimate.ts";
-import { embeddedModelPath } from "../../../src/engine/resources.ts";
 import {
   type RandomModel,
   randomModelContents,
@@ -111,12 +110,6 @@ describe("the weights of a checkpoint", () => {
       );
       assert.equal(config.embeddingScale, Math.sqrt(128));
     }));
-
-  it("of the embedded model can run", async () => {
-    const weights = await openModel(embeddedModelPath());
-    assert.equal((await weights.readVector("outputNorm")).length, weights.config.hiddenSize);
-    await weights.close();
-  });
 
   it("that do not fit are refused with needed and available bytes", () =>
     withModel({ architecture: "llama", format: "f16" }, ({ config, bytes }) => {

@@ -5,8 +5,6 @@ import {
 } from "../../../../src/engine/answer/promptFormats/index.ts";
 import type { PromptModel } from "../../../../src/engine/answer/promptFormats/promptFormat.ts";
 import { UserError } from "../../../../src/engine/errors.ts";
-import { GgufFile } from "../../../../src/engine/model/gguf.ts";
-import { embeddedModelPath } from "../../../../src/engine/resources.ts";
 import { createTokenizer } from "../../../../src/engine/tokenizer/createTokenizer.ts";
 import type { Passage } from "../../../../src/protocol.ts";
 import { byteLevelMetadata } from "../../../support/vocabularies.ts";
@@ -55,19 +53,6 @@ describe("promptFormats", () => {
       () => choosePromptFormat(new Map([["lectern.prompt_format", "poem"]])),
       (error) => error instanceof UserError && /"poem".*chat, reader/.test(error.message),
     );
-  });
-
-  it("reader is what the embedded model asks for", async () => {
-    const file = await GgufFile.open(embeddedModelPath());
-    await file.close();
-    const { values: metadata } = file.metadata;
-    const format = choosePromptFormat(metadata);
-    assert.equal(format.id, "reader");
-    const model = { metadata, tokenizer: createTokenizer(metadata) };
-    const request = { question: "Why?", passages: [passage(1)], history: [], maxTokens: 900 };
-    const { tokens } = await format.build(model, request);
-    assert.equal(tokens[0], model.tokenizer.bosToken);
-    assert.equal(model.tokenizer.decode(tokens.slice(-1)), ":");
   });
 
   it("reader writes numbered passages, the question on one line, and ends with the colon", async () => {

@@ -1,4 +1,4 @@
-// The whole way with the real embedded model on a real adapter: files in, checked citations out.
+// The whole way with a trained model on a real adapter: files in, checked citations out.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -8,11 +8,12 @@ import { NoAdapterError } from "../../../src/engine/errors.ts";
 import type { OpenModel } from "../../../src/engine/modelHost.ts";
 import { openModelOnGpu } from "../../../src/engine/openModel.ts";
 import type { Answer } from "../../../src/protocol.ts";
+import { pilotPath } from "../../support/pilot.ts";
 import { skip } from "../../support/skip.ts";
 import { testData } from "../../support/testData.ts";
 import { withFiles } from "../../support/writtenFiles.ts";
 
-describe("answers of the embedded model", function () {
+describe("answers of a trained model", function () {
   this.timeout(180_000);
   let opened: OpenModel | undefined;
   const shelf = new Shelf();
@@ -20,7 +21,7 @@ describe("answers of the embedded model", function () {
   before(async function () {
     try {
       const { signal } = new AbortController();
-      opened = await openModelOnGpu({}, { observer: {}, signal });
+      opened = await openModelOnGpu({ model: pilotPath }, { observer: {}, signal });
     } catch (error) {
       if (error instanceof NoAdapterError) skip(this, error.message);
       throw error;
