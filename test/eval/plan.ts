@@ -1,6 +1,8 @@
 // The measurements whose results are committed: what README.md and RESULTS.md show. Few cases, so that those of the embedded
 // model run in a quarter of an hour on two cores without a GPU; more of them is a matter of `--cases`.
 
+import { PILOT_FILE } from "../support/pilot.ts";
+
 export interface Measurement {
   /** Folder of its results. */
   readonly name: string;
@@ -8,13 +10,8 @@ export interface Measurement {
   readonly args: readonly string[];
 }
 
-/**
- * Sweeps over settings take long: they are of the pilot, the small model that was embedded first, whose file is this blob of
- * the repository. `run.ts` writes it out.
- */
-export const PILOT_BLOB = "22059e8c5a07089ec78388a4f45e294fcdc061d2";
-export const PILOT_PATH = "test/eval/pilot.gguf";
-const PILOT = ["--model", PILOT_PATH];
+/** Sweeps over settings take long: they are of the pilot, whatever model is embedded. */
+const PILOT = ["--model", PILOT_FILE];
 
 export const measurements: readonly Measurement[] = [
   { name: "squad", args: ["squad", "--cases", "40", "--only", "passages=gold,distractors"] },

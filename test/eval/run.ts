@@ -1,12 +1,12 @@
 // Measures what README.md and RESULTS.md show of the embedded model, or what is named, and writes both anew:
 // `npx tsx test/eval/run.ts [NAME…]`. A run that was killed goes on; `--fresh` begins anew, `--render` only writes the pages. LECTERN_TEST_DATA names the data folder.
 
-import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { writeReadmeTables } from "../support/readmeTables.ts";
 import { repositoryRoot } from "../support/testData.ts";
-import { measurements, PILOT_BLOB, PILOT_PATH, sweeps } from "./plan.ts";
+import { measurements, sweeps } from "./plan.ts";
 import { resultFolder } from "./results.ts";
 import { resultsPage, resultsPagePath } from "./resultsPage.ts";
 
@@ -25,7 +25,6 @@ if (!args.includes("--render")) {
   run([join(repositoryRoot, "scripts/build.mjs"), "node"]);
   const chosen = all.filter(({ name }) => names.includes(name));
   for (const measurement of names.length > 0 ? chosen : measurements) {
-    if (measurement.args.includes(PILOT_PATH)) writePilot();
     const out = resultFolder(measurement.name);
     if (args.includes("--fresh")) rmSync(out, { recursive: true, force: true });
     console.error(`\n${measurement.name}: lectern eval ${measurement.args.join(" ")}`);
@@ -35,21 +34,6 @@ if (!args.includes("--render")) {
 }
 writeFileSync(resultsPagePath, resultsPage());
 writeReadmeTables();
-
-function writePilot(): void {
-  const path = join(repositoryRoot, PILOT_PATH);
-  if (existsSync(path)) return;
-  const git = ["cat-file", "blob", PILOT_BLOB];
-  try {
-    const options = { cwd: repositoryRoot, maxBuffer: 64e6, stdio: "pipe" } as const;
-    writeFileSync(path, execFileSync("git", git, options));
-  } catch {
-    console.error(
-      `This clone's history lacks the pilot (blob ${PILOT_BLOB}): put it at ${PILOT_PATH}.`,
-    );
-    process.exit(1);
-  }
-}
 
 function run(command: readonly string[]): void {
   const { status } = spawnSync(process.execPath, command, {
