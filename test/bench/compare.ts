@@ -49,6 +49,8 @@ for (const row of lectern.rows) {
   rows.push({ ...row, llamaCpp, ratio: row.tokensPerSecond.median / llamaCpp });
 }
 const [device] = await llama.getGpuDeviceNames();
+// It falls back to the CPU by itself.
+if (gpu && device === undefined) throw new Error(`llama.cpp found no device for ${gpu}`);
 const llamaRunsOn = gpu ? `${device} (${gpu})` : `${threads} CPU threads`;
 await llama.dispose();
 const report = { adapter: lectern.adapter, model: lectern.model, llamaRunsOn, rows };
