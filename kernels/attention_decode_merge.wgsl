@@ -1,5 +1,5 @@
 // Joins the partial results of attention_decode.wgsl by their log-sum-exp: output = Σ 2^(m_s − m) partial_s / Σ 2^(m_s − m) l_s.
-//   partial [splits, NUM_HEADS, HEAD_DIM]   statistics [splits, NUM_HEADS]   output [NUM_HEADS * HEAD_DIM]
+//   partial [parts, NUM_HEADS, HEAD_DIM]   statistics [parts, NUM_HEADS]   output [NUM_HEADS * HEAD_DIM]
 //   grid: NUM_HEADS * HEAD_DIM / 4 / WORKGROUP_SIZE
 #include "common/step.wgsl"
 #include "common/heads.wgsl"
@@ -20,12 +20,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let head = id.x / VECTORS;
   let filled = slots_of(heads[head / (NUM_HEADS / NUM_KV_HEADS)], step.cache_length);
   let length = select(filled, min(filled, WINDOW), WINDOW > 0u);
-  let splits = (length + SPLIT - 1u) / SPLIT;
+  let parts = TAIL_PARTS + (length + SPLIT - 1u) / SPLIT;
   var largest = LOWEST;
-  for (var s = 0u; s < splits; s++) { largest = max(largest, statistics[s * NUM_HEADS + head].x); }
+  for (var s = 0u; s < parts; s++) { largest = max(largest, statistics[s * NUM_HEADS + head].x); }
   var sum = 0.0;
   var total = vec4(0.0);
-  for (var s = 0u; s < splits; s++) {
+  for (var s = 0u; s < parts; s++) {
     let statistic = statistics[s * NUM_HEADS + head];
     let share = exp2(statistic.x - largest);
     sum += share * statistic.y;

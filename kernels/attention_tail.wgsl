@@ -1,13 +1,13 @@
 // Goes on with attention where it left off at the tail: the output so far and its log-sum-exp are the state of an online softmax
 // (its sum being 1), to which the sinks and the newest slots are added in 16 bits. One invocation per query row; a row has
-// few slots here, TAIL_SINKS + TAIL_RESIDUAL + TAIL_GROUP at most.
+// few slots here, TAIL_SINKS + TAIL_RESIDUAL + TAIL_GROUP at most. Those of the pass itself are not in the tail yet: a ring as long
+// as a pass would take more memory than all that it holds.
 //   qkv [tokens, QKV_SIZE]   tail_keys, tail_values [NUM_KV_HEADS, TAIL_SLOTS, HEAD_DIM]
 //   output [tokens, NUM_HEADS * HEAD_DIM]   lse [tokens, NUM_HEADS], base 2
 //   grid: tokens * GROUP_SIZE / WORKGROUP_SIZE, NUM_KV_HEADS
 #include "common/step.wgsl"
-#include "common/tail.wgsl"
 #include <bound>
-#include <cache> as rows
+#include "common/tail_rows.wgsl"
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> tail_keys: array<rows_Word>;
@@ -46,10 +46,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   for (var n = 0u; n < sinks + length - start; n++) {
     let slot = select(start + n - sinks, n, n < sinks);
     if (WINDOW > 0u && slot + WINDOW < length) { continue; }
-    let tail = tail_row(id.y, slot);
     var score = 0.0;
     for (var i = 0u; i < bound(VECTORS); i++) {
-      score += dot(query[i], rows_load(&tail_keys, tail, i));
+      score += dot(query[i], tail_key(id.y, slot, i));
     }
     let before = largest;
     largest = max(largest, score);
@@ -57,7 +56,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let weight = exp2(score - largest);
     sum = sum * correction + weight;
     for (var i = 0u; i < bound(VECTORS); i++) {
-      result[i] = result[i] * correction + weight * rows_load(&tail_values, tail, i);
+      result[i] = result[i] * correction + weight * tail_value(id.y, slot, i);
     }
   }
   for (var i = 0u; i < bound(VECTORS); i++) { output[row * VECTORS + i] = result[i] / sum; }

@@ -28,6 +28,11 @@ fn cache_quants(
   return cache_load(words, row, i);
 }
 
+// What a value reads as once it was stored. Not by packing and unpacking it: compilers take that for nothing.
+fn cache_rounded(value: vec4<f32>) -> vec4<f32> {
+  return quantizeToF16(clamp(value, -cache_LARGEST, cache_LARGEST));
+}
+
 fn cache_store(
   words: ptr<storage, array<cache_Word>, read_write>,
   row: u32,

@@ -72,7 +72,7 @@ async function build(
   const positions = planPositions(config, settings, { plan, dualChunk });
   const { contextLength, maxSlots, ropes, ropesFor } = positions;
   const types = cacheTypesOf(settings, config.headDim);
-  const tail = planTail(settings, { ...types, plan, chunkLength });
+  const tail = planTail(settings, { ...types, plan });
   const cacheShape = {
     numLayers: config.numLayers,
     numKvHeads: config.numKvHeads,

@@ -1,5 +1,5 @@
 // Decoding with each mix of cache types at a depth of context, interleaved in one run, so that a busy machine slows all alike:
-// npx tsx test/bench/cacheDecode.ts [--model FILE.gguf] [--depth N] [--rounds N] [--steps N] [--save] [K/V…]. A round times
+// npx tsx test/bench/cacheDecode.ts [--model FILE.gguf] [--depth N] [--rounds N] [--steps N] [--save] [K/V or K/V+RESIDUAL…]. A round times
 // `--steps` steps submitted at once: a GPU needs many, or the wait for it is most of the time. With --save JSON and a Markdown table
 // go to test/bench/results/cache-decode.{json,md}. The caches hold random rows: speed does not depend on what they say.
 
@@ -7,6 +7,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { KvCache } from "../../src/engine/cache/kvCache.ts";
+import { planTail } from "../../src/engine/cache/tail.ts";
 import { cacheTypesOf } from "../../src/engine/cache/types.ts";
 import { CommandList } from "../../src/engine/gpu/commandList.ts";
 import { openGpu } from "../../src/engine/gpu/device.ts";
@@ -38,7 +39,15 @@ const steps = Number(options.steps);
 const mixes =
   positionals.length > 0
     ? positionals
-    : ["f16/f16", "q8_0/q8_0", "q8_0/q4_0", "q8_0/flexgen4", "q4_0/q4_0", "flexgen4/flexgen4"];
+    : [
+        "f16/f16",
+        "q8_0/q8_0",
+        "q8_0/q4_0",
+        "q8_0/q4_0+64",
+        "q8_0/flexgen4",
+        "q4_0/q4_0",
+        "flexgen4/flexgen4",
+      ];
 
 const gpu = await openGpu();
 const file = await openModel(options.model);
@@ -53,6 +62,8 @@ interface Filled {
   readonly mix: string;
   readonly decoder: Decoder;
   readonly bytesPerToken: number;
+  /** At the depth. */
+  readonly bytes: number;
   readonly rounds: StepTime[];
 }
 
@@ -70,14 +81,14 @@ for (let round = 0; round < Number(options.rounds); round++)
 
 const [base] = filled;
 if (base === undefined) throw new Error("name at least one mix of types");
-const rows = filled.map(({ mix, bytesPerToken, rounds }) => {
+const rows = filled.map(({ mix, bytesPerToken, bytes, rounds }) => {
   // Of each round, so that what else the machine does cancels out.
   const ratio = (time: keyof StepTime): number =>
     median(rounds.map((each, round) => each[time] / (base.rounds[round]?.[time] ?? Number.NaN)));
   return {
     mix,
     bytesPerToken,
-    bytesRatio: bytesPerToken / base.bytesPerToken,
+    bytesRatio: bytes / base.bytes,
     elapsedMs: median(rounds.map(({ elapsedMs }) => elapsedMs)),
     processorMs: median(rounds.map(({ processorMs }) => processorMs)),
     elapsedRatio: ratio("elapsedMs"),
@@ -96,7 +107,7 @@ const result = {
 const table = [
   `Decoding at ${depth} tokens of context, ${result.model} on ${result.adapter}, medians of ${result.rounds} rounds; ratios to ${base.mix} in the same round.`,
   "",
-  "| keys/values | bytes a token | of its bytes | ms a step | processor ms | of its time | of its processor time |",
+  "| keys/values | bytes a token | of its bytes at the depth | ms a step | processor ms | of its time | of its processor time |",
   "|---|---:|---:|---:|---:|---:|---:|",
   ...rows.map((row) => {
     const times = [row.elapsedMs, row.processorMs].map((ms) => ms.toPrecision(3));
@@ -117,18 +128,21 @@ gpu.dispose();
 
 /** A decoder whose cache of these types holds `depth` random rows in every layer and head. */
 async function fill(mix: string): Promise<Filled> {
-  const [cacheTypeK, cacheTypeV] = mix.split("/");
+  const [types = "", residual = "0"] = mix.split("+");
+  const [cacheTypeK, cacheTypeV] = types.split("/");
   if (!cacheTypeK || !cacheTypeV) throw new Error(`${mix} names no two types`);
   const { typeK, typeV } = cacheTypesOf({ cacheTypeK, cacheTypeV }, config.headDim);
   const { numLayers, numHeads, numKvHeads, headDim } = config;
   const heads = { numHeads, numKvHeads, headDim };
-  const shape = { numLayers, ...heads, typeK, typeV, maxSlots: contextLength };
+  const tail = planTail({ cacheResidual: Number(residual) }, { typeK, typeV, plan: undefined });
+  const sizes = { numLayers, ...heads, typeK, typeV, maxSlots: contextLength };
+  const shape = { ...sizes, ...(tail && { tail }) };
   const cache = new KvCache(gpu, shape);
   const model = { config, weights, cache };
   const decoder = await createDecoder(gpu, model, { chunkLength: FILLED_AT_ONCE, ropes });
   await decoder.reserve(cache.slotsFor(contextLength, 0));
-  const types = { keyType: typeK, valueType: typeV };
-  const attention = await createAttention(gpu, { ...heads, scale: 1, window: 0, ...types });
+  const stored = { keyType: typeK, valueType: typeV };
+  const attention = await createAttention(gpu, { ...heads, scale: 1, window: 0, ...stored });
   const qkv = gpu.buffers.upload(
     "activations",
     randomFloats(FILLED_AT_ONCE * qkvSize(heads), mix.length),
@@ -148,7 +162,9 @@ async function fill(mix: string): Promise<Filled> {
     submit([commands]);
   }
   decoder.sampler.begin({ temperature: 0 }, []);
-  return { mix, decoder, bytesPerToken: cache.stats().bytesPerToken, rounds: [] };
+  const { bytesPerToken } = cache.stats();
+  const bytes = depth * bytesPerToken + (cache.tail?.bytes ?? 0);
+  return { mix, decoder, bytesPerToken, bytes, rounds: [] };
 }
 
 /** The time of a step, mean over a few. */

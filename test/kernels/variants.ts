@@ -255,7 +255,7 @@ const tails: KernelVariants = (capabilities) =>
         attentionAdapters(capabilities).flatMap((adapter) => {
           const heads = { numHeads: 6, numKvHeads: 2, headDim };
           const types = { keyType, valueType: "f16" } as const;
-          const tail = { sinks: 4, residual: 64, ring: 512 };
+          const tail = { sinks: 4, residual: 64, ring: 192 };
           const shape = { ...heads, ...types, scale: 1, window, lse: "all" as const, tail };
           const { store, groups, finish } = tailSources(adapter, shape);
           const settled = attentionSources(adapter, shape);

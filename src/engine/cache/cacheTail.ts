@@ -3,7 +3,7 @@
 import type { Gpu } from "../gpu/device.ts";
 import type { Section, SectionSource } from "./sectionFile.ts";
 import type { SnapshotPart } from "./snapshot.ts";
-import { type TailShape, tailStart } from "./tail.ts";
+import { STEPS_AHEAD, type TailShape, tailStart } from "./tail.ts";
 import { rowBytes } from "./types.ts";
 
 export interface TailBuffers {
@@ -17,9 +17,6 @@ interface TailSizes {
   readonly numKvHeads: number;
   readonly headDim: number;
 }
-
-/** Steps that may have run ahead of what the cache counts. */
-const STEPS_AHEAD = 64;
 
 export class CacheTail implements SnapshotPart {
   readonly shape: TailShape;

@@ -18,15 +18,15 @@ export interface TailShape {
 export const TAIL_GROUP = 32;
 /** As many as attract most attention (StreamingLLM, KVQuant). */
 const SINKS = 4;
-/** Tokens that may be given up without the ring having moved on: steps ahead of a stop, and a short answer. */
-const TOKENS_BACK = 160;
+/** Steps that may have run ahead of what the cache counts. */
+export const STEPS_AHEAD = 64;
+/** Tokens that may be given up without the ring having moved on: what ran ahead, and a few more. Every one costs f16's bytes. */
+const TOKENS_BACK = STEPS_AHEAD + 32;
 
 interface TailContext {
   readonly typeK: CacheTypeId;
   readonly typeV: CacheTypeId;
   readonly plan: CachePlan | undefined;
-  /** Most tokens of a pass. */
-  readonly chunkLength: number;
 }
 
 /**
@@ -35,7 +35,7 @@ interface TailContext {
  */
 export function planTail(
   settings: ModelSettings,
-  { typeK, typeV, plan, chunkLength }: TailContext,
+  { typeK, typeV, plan }: TailContext,
 ): TailShape | undefined {
   const residual = settings.cacheResidual ?? 0;
   if (!Number.isSafeInteger(residual) || residual < 0) {
@@ -52,7 +52,7 @@ export function planTail(
     );
   }
   refuseOthers(settings, plan, cause);
-  const ring = Math.ceil((residual + chunkLength + TOKENS_BACK) / TAIL_GROUP + 1) * TAIL_GROUP;
+  const ring = Math.ceil((residual + TOKENS_BACK) / TAIL_GROUP + 1) * TAIL_GROUP;
   return { sinks: residual > 0 ? SINKS : 0, residual, ring };
 }
 

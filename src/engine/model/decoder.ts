@@ -354,12 +354,12 @@ export class Decoder {
     const { qkv, attended } = this.activations;
     const longest = this.#longest(layer, cacheLength);
     const record = { lse: this.eviction?.lse ?? this.#lse, sample: this.eviction?.sampleBuffer };
-    const shared = { qkv, cache, output: attended, step, ...record };
     const tail = this.#cache.tail?.layers[layer];
+    const shared = { qkv, cache, tail, output: attended, step, ...record };
     const buffers: AttentionBuffers = { ...shared, ...this.#partial };
     const stored = { ...cache, keys: cache.unrotatedKeys ?? cache.keys };
     attention.encodeStore(commands, { ...buffers, cache: stored }, tokens);
-    if (tail) tailAttention?.encodeStore(commands, { qkv, tail, cache, step }, tokens);
+    if (tail) tailAttention?.encodeGroups(commands, { qkv, tail, cache, step }, tokens);
     rotateKeys?.(commands, { cache, frequencies, step }, tokens);
     if (dual !== undefined && this.dualChunk !== undefined) {
       const place = { layer: dual, slots: this.#slots(layer), frequencies };
@@ -371,7 +371,9 @@ export class Decoder {
     else attention.encodePrefill(commands, buffers, tokens);
     if (tail && shared.lse) {
       const { lse } = shared;
-      tailAttention?.encodeFinish(commands, { qkv, tail, lse, output: attended, step }, tokens);
+      if (tokens > 1 || !attention.decodesTail)
+        tailAttention?.encodeFinish(commands, { qkv, tail, lse, output: attended, step }, tokens);
+      tailAttention?.encodeStore(commands, { qkv, tail, step }, tokens);
     }
     basis?.leave(commands, { output: attended, step }, tokens);
     if (sample === undefined || !this.eviction?.ranks(layer)) return;

@@ -4,8 +4,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { SnapshotStore } from "../../../src/engine/cache/snapshotStore.ts";
-import { type TailShape, tailStart } from "../../../src/engine/cache/tail.ts";
-import { cacheTypeChoices } from "../../../src/engine/cache/types.ts";
+import {
+  planTail,
+  STEPS_AHEAD,
+  type TailShape,
+  tailStart,
+} from "../../../src/engine/cache/tail.ts";
+import { cacheTypeChoices, rowBytes } from "../../../src/engine/cache/types.ts";
 import { UserError } from "../../../src/engine/errors.ts";
 import type { LanguageModel } from "../../../src/engine/languageModel.ts";
 import { assertClose } from "../../support/close.ts";
@@ -25,6 +30,22 @@ describe("the start of a tail", () => {
     assert.deepEqual(starts(kivi, [1, 31, 32, 33, 64, 95]), [0, 0, 32, 32, 64, 64]);
     const residual = { sinks: 4, residual: 20, ring: 64 };
     assert.deepEqual(starts(residual, [1, 51, 52, 83, 84]), [4, 4, 32, 32, 64]);
+  });
+});
+
+describe("the ring of a tail", () => {
+  it("leaves q8_0/q4_0 and 64 tokens at no more than 0.45 of f16's bytes at 16,384 tokens", () => {
+    const [typeK, typeV, headDim] = ["q8_0", "q4_0", 64] as const;
+    const tail = planTail({ cacheResidual: 64 }, { typeK, typeV, plan: undefined });
+    assert.ok(tail);
+    const tokens = 16_384;
+    const f16 = 2 * rowBytes("f16", headDim);
+    const held = tokens * (rowBytes(typeK, headDim) + rowBytes(typeV, headDim));
+    const ratio = (held + (tail.sinks + tail.ring) * f16) / (tokens * f16);
+    assert.ok(ratio <= 0.45, `${ratio}`);
+    // Steps that ran ahead overwrite nothing that the tokens before them still need.
+    const length = 1000;
+    assert.ok(tailStart(tail, length) >= length + STEPS_AHEAD - tail.ring);
   });
 });
 
@@ -75,7 +96,7 @@ describe("models with a tail", function () {
     it(`go back as far as the tail reaches, else begin anew: ${name}`, async () => {
       const tokens = randomPrompt(400);
       const { model } = await load({ ...settings, chunkLength: 16 });
-      for (const shared of [390, 300, 60]) {
+      for (const shared of [395, 300, 60]) {
         await continued(model, tokens, 3);
         const prompt = [...tokens.slice(0, shared), ...randomPrompt(20, shared)];
         const fresh = await load({ ...settings, chunkLength: 16 });

@@ -1,6 +1,7 @@
 // Host side of the attention kernels: storing keys and values, many queries at once, one query split over the cache.
 
-import type { TailShape } from "../../cache/tail.ts";
+import type { TailBuffers } from "../../cache/cacheTail.ts";
+import { TAIL_GROUP, type TailShape } from "../../cache/tail.ts";
 import { type CacheTypeId, cacheTypes } from "../../cache/types.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import type { CommandList } from "../../gpu/commandList.ts";
@@ -9,7 +10,7 @@ import type { Kernel } from "../../gpu/kernel.ts";
 import { float, type KernelSource } from "../../gpu/linkKernel.ts";
 import { boundPart, reducePart, runsLanes } from "./parts.ts";
 import { type HeadShape, qkvSize } from "./rope.ts";
-import { tailConstants } from "./tailAttention.ts";
+import { TAIL_ROWS_PART, tailConstants } from "./tailAttention.ts";
 
 export interface AttentionShape extends HeadShape {
   /** Multiplies q·k. */
@@ -22,7 +23,7 @@ export interface AttentionShape extends HeadShape {
   readonly lse?: keyof typeof ROW_LSE;
   /** Whether a query of a pass sees its own slot last; false: it sees all slots. */
   readonly isCausal?: boolean;
-  /** Where the cache has one: its slots are left to `createTailAttention`, which needs the log-sum-exps. */
+  /** Where the cache has one: its slots are left to `createTailAttention`, which needs the log-sum-exps, unless `decodesTail`. */
   readonly tail?: TailShape | undefined;
 }
 
@@ -46,6 +47,8 @@ export interface AttentionBuffers {
   readonly statistics: GPUBuffer;
   /** [tokens, numHeads], base 2; where the shape emits it. */
   readonly lse?: GPUBuffer | undefined;
+  /** Read by decoding where it attends to the tail as well. */
+  readonly tail?: TailBuffers | undefined;
   /** Which slots count in `lse`, see kernels/common/sample.wgsl; where the shape asks for those of a repeat. */
   readonly sample?: GPUBuffer | undefined;
 }
@@ -62,6 +65,9 @@ const MERGE_WORKGROUP = 64;
 export class Attention {
   readonly shape: AttentionShape;
   readonly split: number;
+  /** Whether decoding attends to the tail as well. */
+  readonly decodesTail: boolean;
+  readonly #tailParts: number;
   readonly #rows: number;
   readonly #store: Kernel;
   readonly #prefill: Kernel;
@@ -73,6 +79,8 @@ export class Attention {
     if (!store || !prefill || !decode || !merge) throw new Error("attention has four kernels");
     this.shape = shape;
     this.split = splitOf(gpu.capabilities, shape);
+    this.#tailParts = tailPartsOf(gpu.capabilities, shape);
+    this.decodesTail = this.#tailParts > 0;
     this.#rows = ROWS;
     this.#store = store;
     this.#prefill = prefill;
@@ -111,8 +119,17 @@ export class Attention {
     const { numHeads, numKvHeads, headDim } = this.shape;
     commands.dispatch(
       this.#decode,
-      [qkv, cache.keys, cache.values, partial, statistics, step, cache.heads],
-      [this.splits(length), numKvHeads],
+      [
+        qkv,
+        cache.keys,
+        cache.values,
+        partial,
+        statistics,
+        step,
+        cache.heads,
+        ...this.#tail(buffers),
+      ],
+      [this.#tailParts + this.splits(length), numKvHeads],
     );
     commands.dispatch(
       this.#merge,
@@ -130,8 +147,14 @@ export class Attention {
   /** Bytes of `partial` and `statistics` for caches of up to `length` slots. */
   partialBytes(length: number): { partial: number; statistics: number } {
     const { numHeads, headDim } = this.shape;
-    const parts = this.splits(length) * numHeads;
+    const parts = (this.#tailParts + this.splits(length)) * numHeads;
     return { partial: 4 * parts * headDim, statistics: 8 * parts };
+  }
+
+  #tail({ tail }: AttentionBuffers): GPUBuffer[] {
+    if (!this.decodesTail) return [];
+    if (tail === undefined) throw new Error("decoding lacks the tail it attends to");
+    return [tail.keys, tail.values];
   }
 
   #lse({ lse, sample }: AttentionBuffers): GPUBuffer[] {
@@ -168,7 +191,12 @@ export function attentionSources(
     ? { file: "attention_decode_lanes.wgsl", parts, constants }
     : {
         file: "attention_decode.wgsl",
-        parts: { ...parts, ...boundPart(capabilities), ...reducePart(capabilities) },
+        parts: {
+          ...parts,
+          ...boundPart(capabilities),
+          ...reducePart(capabilities),
+          ...tailPart(shape),
+        },
         constants: { ...constants, WORKGROUP_SIZE: decodeSizeOf(headDim) },
       };
   return [
@@ -186,6 +214,7 @@ export function attentionSources(
         ...heads,
         WINDOW: window,
         SPLIT: split,
+        TAIL_PARTS: tailPartsOf(capabilities, shape),
         WORKGROUP_SIZE: MERGE_WORKGROUP,
         ...lse.binding(5),
       },
@@ -209,6 +238,20 @@ function spanOf({ tail }: AttentionShape) {
   return tail === undefined
     ? { part: { span: "common/span_all.wgsl" }, constants: {} }
     : { part: { span: "common/span_settled.wgsl" }, constants: tailConstants(tail) };
+}
+
+/** The parts behind `#include <tail>` of decoding. */
+function tailPart({ tail }: AttentionShape): Record<string, string> {
+  if (tail === undefined) return { tail: "common/tail_apart.wgsl" };
+  return { tail: "common/tail_parts.wgsl", tail_cache: TAIL_ROWS_PART };
+}
+
+/** Workgroups of a decoding KV head that take the tail; kernels/common/tail_parts.wgsl has the same. */
+function tailPartsOf(capabilities: Capabilities, shape: AttentionShape): number {
+  const { tail } = shape;
+  // A CPU's lanes attend to it behind: they hold a cache type's blocks, and the tail is short.
+  if (tail === undefined || runsLanes(capabilities)) return 0;
+  return Math.ceil((tail.sinks + tail.residual + TAIL_GROUP) / splitOf(capabilities, shape));
 }
 
 /** Attention of many queries, to all blocks of slots or to those that are listed (see `sparsity/`). */

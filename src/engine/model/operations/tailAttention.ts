@@ -1,5 +1,5 @@
-// Attention to the tail of a cache, which is held in f16: storing it, storing the groups of keys it completes, and going on from
-// what attention to the quantised rows gave.
+// Attention to the tail of a cache, which is held in f16: storing the groups of keys that are complete, going on from what attention
+// to the quantised rows gave, and storing it.
 
 import type { TailBuffers } from "../../cache/cacheTail.ts";
 import { TAIL_GROUP, type TailShape } from "../../cache/tail.ts";
@@ -13,8 +13,8 @@ import { boundPart } from "./parts.ts";
 import { qkvSize } from "./rope.ts";
 
 export interface TailAttention {
-  /** Put a pass's keys and values into the tail, and the groups of keys it completes into the cache. */
-  encodeStore(
+  /** In front of attention: put the groups of keys that a pass completes into the cache. */
+  encodeGroups(
     commands: CommandList,
     buffers: { qkv: GPUBuffer; tail: TailBuffers; cache: CacheBuffers; step: GPUBuffer },
     tokens: number,
@@ -31,6 +31,12 @@ export interface TailAttention {
     },
     tokens: number,
   ): void;
+  /** Behind it: put a pass's keys and values into the tail, whose oldest ones they overwrite. */
+  encodeStore(
+    commands: CommandList,
+    buffers: { qkv: GPUBuffer; tail: TailBuffers; step: GPUBuffer },
+    tokens: number,
+  ): void;
 }
 
 type TailedShape = AttentionShape & { readonly tail: TailShape };
@@ -38,7 +44,8 @@ type TailedShape = AttentionShape & { readonly tail: TailShape };
 const STORE_WORKGROUP = 32;
 const GROUP_WORKGROUP = 16;
 const FINISH_WORKGROUP = 64;
-const ROWS_PART = "cache/f16.wgsl";
+/** What the tail is held in. */
+export const TAIL_ROWS_PART = "cache/f16.wgsl";
 
 export interface TailSources {
   readonly store: KernelSource;
@@ -54,28 +61,28 @@ export function tailSources(capabilities: Capabilities, shape: TailedShape): Tai
     NUM_HEADS: numHeads,
     NUM_KV_HEADS: numKvHeads,
     HEAD_DIM: headDim,
+    QKV_SIZE: qkvSize(shape),
     ...tailConstants(shape.tail),
   };
   return {
     store: {
       file: "tail_store.wgsl",
-      parts: { cache: ROWS_PART },
-      constants: { ...heads, QKV_SIZE: qkvSize(shape), WORKGROUP_SIZE: STORE_WORKGROUP },
+      parts: { cache: TAIL_ROWS_PART },
+      constants: { ...heads, WORKGROUP_SIZE: STORE_WORKGROUP },
     },
     groups:
       keyType.groupSize === undefined
         ? undefined
         : {
             file: "store_key_groups.wgsl",
-            parts: { tail_cache: ROWS_PART, key_cache: keyType.part },
+            parts: { tail_cache: TAIL_ROWS_PART, key_cache: keyType.part },
             constants: { ...heads, WORKGROUP_SIZE: GROUP_WORKGROUP },
           },
     finish: {
       file: "attention_tail.wgsl",
-      parts: { cache: ROWS_PART, ...boundPart(capabilities) },
+      parts: { tail_cache: TAIL_ROWS_PART, ...boundPart(capabilities) },
       constants: {
         ...heads,
-        QKV_SIZE: qkvSize(shape),
         SCALE: float(shape.scale),
         WINDOW: shape.window,
         WORKGROUP_SIZE: FINISH_WORKGROUP,
@@ -104,18 +111,20 @@ export async function createTailAttention(gpu: Gpu, shape: TailedShape): Promise
   const groups = sources.groups && (await gpu.kernels.get(sources.groups));
   const vectors = headDim / 4;
   return {
-    encodeStore(commands, { qkv, tail, cache, step }, tokens) {
+    encodeGroups(commands, { qkv, tail, cache, step }, tokens) {
+      if (groups === undefined) return;
+      commands.dispatch(
+        groups,
+        [qkv, tail.keys, cache.keys, step, cache.heads],
+        // Wherever a pass begins in a group.
+        [Math.ceil(vectors / GROUP_WORKGROUP), Math.ceil(tokens / TAIL_GROUP) + 1, numKvHeads],
+      );
+    },
+    encodeStore(commands, { qkv, tail, step }, tokens) {
       commands.dispatch(
         store,
         [qkv, tail.keys, tail.values, step],
         [Math.ceil((numKvHeads * vectors) / STORE_WORKGROUP), tokens],
-      );
-      if (groups === undefined) return;
-      commands.dispatch(
-        groups,
-        [tail.keys, cache.keys, step, cache.heads],
-        // Wherever a pass begins in a group.
-        [Math.ceil(vectors / GROUP_WORKGROUP), Math.ceil(tokens / TAIL_GROUP) + 1, numKvHeads],
       );
     },
     encodeFinish(commands, { qkv, tail, lse, output, step }, tokens) {
