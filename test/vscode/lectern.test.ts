@@ -15,9 +15,11 @@ import {
 } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Frame } from "playwright-core";
+import { embeddedModelPath } from "../../src/engine/resources.ts";
 import type { EngineRecord } from "../../src/protocol.ts";
+import { pilotPath } from "../support/pilot.ts";
 import { skip } from "../support/skip.ts";
 import { writeTalkativeModel } from "./support/talkativeModel.ts";
 import { type Settings, VsCode, type Window } from "./support/vscodeDriver.ts";
@@ -27,7 +29,7 @@ const SCREENSHOTS = "out/screenshots";
 /** What the window showed when a test failed. */
 const FAILURE = join(SCREENSHOTS, "failure.png");
 
-/** Short: the embedded model reads a sentence or two well. */
+/** Short: a small model reads a sentence or two well. */
 const FILES = {
   "README.md": "Notes about the town of Aldmoor.\n",
   "records/parliament.md": "# Parliament\n\nThe parliament was established in 1999.\n",
@@ -277,6 +279,21 @@ describe("Lectern in VS Code", function () {
     await second.close();
   });
 
+  it("answers with the model it ships with where no other is chosen", async () => {
+    const shipped = readdirSync(code.extensions, { recursive: true, encoding: "utf8" });
+    const models = shipped.filter((file) => file.endsWith(".gguf"));
+    assert.deepEqual(
+      models.map((file) => basename(file)),
+      [basename(embeddedModelPath())],
+    );
+    await open({ "lectern.model": "" });
+    await window.command("Lectern: New Chat");
+    const turn = await window.ask("When was the parliament established?");
+    assert.equal(await window.ended(turn), "done");
+    assert.notEqual(await turn.locator(".markdown").innerText(), "");
+    assert.match(await turn.locator(".source.verified").first().innerText(), /\.md/);
+  });
+
   it("writes what it does to its log", async () => {
     await window.command("Lectern: Show Log");
     const lines = window.page.locator(".panel .view-lines").first();
@@ -286,9 +303,9 @@ describe("Lectern in VS Code", function () {
     assert.match(text, /\[info\] Attached to the engine, process \d+/);
   });
 
-  /** (Re)open the window with these settings. */
+  /** (Re)open the window with these settings, and the pilot unless they name another model. */
   async function open(settings: Settings): Promise<void> {
-    code.configure(settings);
+    code.configure({ "lectern.model": pilotPath, ...settings });
     window = await code.open(workspace, window?.page);
   }
 
