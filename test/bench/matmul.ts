@@ -20,7 +20,7 @@ interface Shape {
   readonly rows: number;
 }
 
-/** The embedded model's. */
+/** The pilot's and some around them. */
 const ownShapes: readonly Shape[] = [
   { tokens: 1024, cols: 256, rows: 704 },
   { tokens: 1024, cols: 768, rows: 256 },

@@ -1,5 +1,5 @@
 // Pass keys asked for after a text was read, by what of it the cache may recall: how often the key comes back.
-//   npx tsx test/bench/recall.ts [--length 2048] [--cases 12] [--only NAME,…]
+//   npx tsx test/bench/recall.ts [--model FILE.gguf] [--length 2048] [--cases 12] [--only NAME,…]
 // The text is Moby Dick's (LECTERN_TEST_DATA), the needle stands at 2 to 82 % of it. Every case reads its text anew.
 
 import { readFileSync } from "node:fs";
@@ -9,6 +9,7 @@ import { planWholeReading } from "../../src/engine/answer/wholeReading.ts";
 import { createDocument } from "../../src/engine/documents/document.ts";
 import { openGpu } from "../../src/engine/gpu/device.ts";
 import { loadModel } from "../../src/engine/loadModel.ts";
+import { inspectModel } from "../../src/engine/model/models.ts";
 import { embeddedModelPath } from "../../src/engine/resources.ts";
 import type { ModelSettings } from "../../src/protocol.ts";
 import { random } from "../support/random.ts";
@@ -16,6 +17,7 @@ import { repositoryRoot } from "../support/testData.ts";
 
 const { values } = parseArgs({
   options: {
+    model: { type: "string", default: embeddedModelPath() },
     length: { type: "string", default: "2048" },
     cases: { type: "string", default: "12" },
     only: { type: "string" },
@@ -31,8 +33,13 @@ const LETTERS = 3.05;
 const LONGEST = Math.ceil(length * 1.25);
 const bounded = { chunkLength: 256, contextLength: LONGEST, positionScheme: "in-cache" };
 const streaming = { ...bounded, cachePolicy: "streaming-llm" };
+const { trainedContextLength } = await inspectModel(values.model);
 const settings: Readonly<Record<string, ModelSettings>> = {
-  "full, NTK": { ropeScaling: "ntk", ropeFactor: LONGEST / 1024, contextLength: LONGEST },
+  "full with NTK": {
+    ropeScaling: "ntk",
+    ropeFactor: Math.max(1, LONGEST / trainedContextLength),
+    contextLength: LONGEST,
+  },
   "streaming-llm 256": { ...streaming, cacheBudget: 256 },
   "streaming-llm 256 + recall 256": { ...streaming, cacheBudget: 256, cacheRecall: 256 },
   "streaming-llm 256 + recall 512": { ...streaming, cacheBudget: 256, cacheRecall: 512 },
@@ -45,13 +52,17 @@ const gpu = await openGpu();
 console.log("| cache | pass keys found |\n|---|---:|");
 for (const [name, chosen] of Object.entries(settings)) {
   if (values.only && !values.only.split(",").includes(name)) continue;
-  const model = await loadModel(gpu, embeddedModelPath(), chosen);
+  const model = await loadModel(gpu, values.model, chosen);
   let found = 0;
   for (let i = 0; i < numCases; i++) {
     const { text, question, key } = makeCase(i);
     const place = { path: "moby.txt", label: "moby.txt" };
     const document = createDocument(place, { id: "text", kind: "prose" }, { text, marks: [] });
-    const reading = await planWholeReading([document], { ...chosen, contextLength: 1e5 });
+    const reading = await planWholeReading([document], {
+      ...chosen,
+      model: values.model,
+      contextLength: 1e5,
+    });
     await model.keeper?.read(reading.prefix, {});
     const prompt = await reading.promptFor(question);
     let answer = "";
