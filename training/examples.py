@@ -12,14 +12,15 @@ from code_questions import code_questions
 from corpus import Article, Document
 from needles import insert_sentence, make_needle
 from passages import NOT_IN_TEXT, Passage, split_document
-from prose_questions import Pair, list_question, prose_questions
+from prose_questions import Pair, disturb, list_question, prose_questions
 from recurring import recurring_questions
 from renaming import rename
 
 ENTITY = re.compile(r"(?<=[a-z,] )[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)*|\b\d{3,4}\b")
 PASSAGE_COST = 40
-# Shares of the written passages shown under other names, and of the prose passages asked about in the words of another passage.
-RENAMED, RECURRING = 0.5, 0.5
+# Shares of the written passages shown under other names, of the prose passages also asked about in the words of another, and of the
+# written questions that lose words or get synonyms.
+RENAMED, RECURRING, DISTURBED = 0.7, 0.6, 0.25
 
 
 @dataclass
@@ -98,8 +99,21 @@ class Maker:
             rng.shuffle(asked)
         return Example(passages, asked)
 
+    def text(self, chars: int) -> str:
+        """Consecutive passages of one document, about so many characters."""
+        p = self.rng.choice(self.code if self.code and self.rng.random() < 0.25 else self.prose)
+        kin = self.kin[p.source]
+        first = next(i for i, other in enumerate(kin) if other is p)
+        parts: list[str] = []
+        for other in kin[first:]:
+            parts.append(other.text)
+            chars -= len(other.text)
+            if chars <= 0:
+                break
+        return "\n\n".join(parts)
+
     def shown(self, p: Passage) -> Passage:
-        """The passage under a path and lines of its own: a written paragraph has none, so some are made up. Half of these have names
+        """The passage under a path and lines of its own: a written paragraph has none, so some are made up. Most of these have names
         and numbers exchanged, so that the answers to the few questions people wrote are read and not remembered."""
         if not p.questions:
             return p
@@ -136,7 +150,8 @@ class Maker:
         written = [q for q in p.questions if q.answers]
         if written:
             pairs: list[Pair] = [
-                (q.text, rng.choice(q.answers[:3])) for q in rng.sample(written, min(want, len(written)))
+                (disturb(q.text, rng) if rng.random() < DISTURBED else q.text, rng.choice(q.answers[:3]))
+                for q in rng.sample(written, min(want, len(written)))
             ]
             if rng.random() < 0.35:
                 pairs += prose_questions(p, rng, 3)
@@ -148,7 +163,7 @@ class Maker:
             pairs += [listed] if listed else []
         asked = [Asked(question, answer, p) for question, answer in pairs]
         if not written and not p.code and rng.random() < RECURRING:
-            asked += [Asked(q, a, p, alone=True) for q, a in recurring_questions(p, self.kin[p.source], rng, max(1, want // 3))]
+            asked += [Asked(q, a, p, alone=True) for q, a in recurring_questions(p, self.kin[p.source], rng, max(1, want // 2))]
         return asked
 
     def refusals(

@@ -12,7 +12,7 @@ from prose_questions import SENTENCE, STOP_WORDS, Pair
 NAME = re.compile(r"(?<=[a-z,] )(?:[A-Z][\w'’-]{2,}(?: [A-Z][\w'’-]+)*|1[0-9]{3}|20[0-2][0-9])\b")
 WORD = re.compile(r"[a-z]{4,}")
 NEAR = 12
-TRIES = 6
+TRIES = 10
 
 
 def recurring_questions(passage: Passage, kin: list[Passage], rng: random.Random, want: int) -> list[Pair]:

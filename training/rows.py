@@ -113,8 +113,7 @@ def text_row(encoder: Encoder, text: str, room: int) -> Row:
 def make_row(kind: str, maker: Maker, encoder: Encoder, room: int) -> Row | None:
     rng = maker.rng
     if kind == "lm":
-        pool = maker.code if maker.code and rng.random() < 0.25 else maker.prose
-        return text_row(encoder, rng.choice(pool).text, room)
+        return text_row(encoder, maker.text(int(room * CHARS_PER_TOKEN * 1.5)), room)
     if kind == "recall":
         return recall_row(rng, encoder.sp.get_piece_size(), encoder.newline, room)
     if kind == "copy":

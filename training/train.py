@@ -22,6 +22,7 @@ from checkpoint import load_optimizer, load_weights, save_state, save_weights
 from model import Config, Model
 from optimizer import Optimizer, rate_share
 from progress import Meter, fastest_type, peak_flops
+from ranks import Ranks
 from rows import CLASS_NAMES
 from stream import RowStream, read_recipe
 
@@ -80,6 +81,8 @@ def parse_arguments() -> argparse.Namespace:
     a = parser.parse_args()
     if bool(a.data) == bool(a.recipe):
         parser.error("give either --data or --recipe")
+    if a.data and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        parser.error("several processes need --recipe: shards would be read by each of them")
     if a.recipe and not (a.corpus and a.squad and a.tokenizer and a.minutes):
         parser.error("--recipe needs --corpus, --squad, --tokenizer and --minutes")
     return a
@@ -88,8 +91,8 @@ def parse_arguments() -> argparse.Namespace:
 class Run:
     """One call of the trainer: model, optimiser, clock and the files of the run."""
 
-    def __init__(self, a: argparse.Namespace):
-        self.a, self.folder = a, Path(a.run)
+    def __init__(self, a: argparse.Namespace, ranks: Ranks):
+        self.a, self.folder, self.ranks = a, Path(a.run), ranks
         self.folder.mkdir(parents=True, exist_ok=True)
         self.state_path = self.folder / "state.pt"
         self.resumed = self.state_path.exists()
@@ -97,10 +100,10 @@ class Run:
         compute = fastest_type(a.device) if a.compute == "auto" else getattr(torch, a.compute)
         changes = {k: v for k, v in (("theta", a.theta), ("interpolation", a.interpolation), ("context", a.context)) if v}
         if source:
-            self.model, extra = load_weights(source, compute, a.device, **changes)
+            self.model, extra = load_weights(source, compute, ranks.device, **changes)
         else:
             shape = {n: getattr(a, n) for n in ("vocab", "dim", "layers", "heads", "kv_heads", "head_dim", "hidden")}
-            self.model, extra = Model(Config(**shape, **changes), compute).to(a.device), {}
+            self.model, extra = Model(Config(**shape, **changes), compute).to(ranks.device), {}
         for block in self.model.blocks:
             block.groups = a.groups
         self.optimizer = Optimizer(self.model, a.peak, a.peak_embed, a.decay)
@@ -119,9 +122,16 @@ class Run:
         self.end = self.start + min(a.slice_minutes * 60, seconds_until(a.stop_at))
         self.stage_tokens = sum(shard_sizes(a.data)) or math.inf
         self.stop_requested = False
+        self.progress = 0.0
+        self.advance()
 
-    def progress(self) -> float:
-        """Share of the stage that is over, by tokens or by the clock, whichever is further."""
+    def advance(self) -> None:
+        """Brings `progress` up to date, the same in every process: the share of the stage that is over, 1 when this call is to end."""
+        ended = time.time() >= self.end or self.stop_requested
+        self.progress = self.ranks.agree(1.0 if ended else self.share_over())
+
+    def share_over(self) -> float:
+        """By tokens or by the clock, whichever is further."""
         elapsed = self.stage_seconds + time.time() - self.start
         whole = self.a.minutes * 60 or math.inf
         if self.a.stop_at:
@@ -129,6 +139,8 @@ class Run:
         return max(self.stage_seen / self.stage_tokens, elapsed / whole)
 
     def save(self) -> None:
+        if self.ranks.rank > 0:
+            return
         elapsed = time.time() - self.start
         stage_seconds = self.stage_seconds + elapsed
         extra = {
@@ -146,6 +158,8 @@ class Run:
             self.log({"left_out_of_state": left_out})
 
     def log(self, line: dict) -> None:
+        if self.ranks.rank > 0:
+            return
         print(json.dumps(line), flush=True)
         with (self.folder / "log.jsonl").open("a") as f:
             f.write(json.dumps(line) + "\n")
@@ -161,7 +175,7 @@ def seconds_until(clock: str | None, now: float | None = None) -> float:
 
 
 def train_step(run: Run, batch: Batch, table: torch.Tensor, generator: torch.Generator, meter: Meter) -> None:
-    a, device = run.a, run.a.device
+    a, device = run.a, run.ranks.device
     weights = loss_weights(batch.classes[:, 1:], table, a.context_share, generator)
     tokens = batch.tokens.to(device, non_blocking=True)
     rows = max(1, a.micro_tokens // (batch.tokens.shape[1] - 1))
@@ -173,8 +187,9 @@ def train_step(run: Run, batch: Batch, table: torch.Tensor, generator: torch.Gen
         total, losses = run.model.loss(x[:, :-1], x[:, 1:], weighted[index].to(device), index.to(device))
         total.backward()
         meter.add(losses, classes)
-    run.optimizer.step(rate_share(run.progress(), a.warmup, a.cooldown))
-    run.stage_seen += batch.tokens.shape[0] * (batch.tokens.shape[1] - 1)
+    run.ranks.average_gradients(run.model)
+    run.optimizer.step(rate_share(run.progress, a.warmup, a.cooldown))
+    run.stage_seen += batch.tokens.shape[0] * (batch.tokens.shape[1] - 1) * run.ranks.count
     run.step += 1
 
 
@@ -184,7 +199,9 @@ def main() -> None:
     stream = None
     if a.recipe:
         stream = RowStream(read_recipe(a.recipe), a.corpus, a.squad, a.tokenizer, a.batch_tokens, a.workers, a.seed)
-    run = Run(a)
+    # Behind the row stream: its processes must not inherit a GPU.
+    ranks = Ranks(a.device)
+    run = Run(a, ranks)
     if a.compile:
         # Blocks share their code, so compiling one by one is compiled once.
         for block in run.model.blocks:
@@ -192,13 +209,14 @@ def main() -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: setattr(run, "stop_requested", True))
     table = torch.tensor([float(x) for x in a.weights.split(",")])
-    generator = torch.Generator().manual_seed(a.seed + run.step)
+    generator = torch.Generator().manual_seed(a.seed + run.step + 7919 * ranks.rank)
     meter = Meter(run.model, CLASS_NAMES, a.peak_tflops * 1e12 or peak_flops(a.device, run.model.compute))
     run.log(
         {
             "parameters": run.model.parameters_count(),
             "compute": str(run.model.compute).removeprefix("torch."),
             "resumed": run.resumed,
+            "processes": ranks.count,
             "stage_tokens": run.stage_tokens,
             "peak_tflops": round(meter.peak / 1e12, 2),
             "pid": os.getpid(),
@@ -206,9 +224,14 @@ def main() -> None:
         }
     )
     last_save = time.time()
-    rows = stream.batches(run.progress) if stream else read_batches(a.data, a.batch_tokens, a.seed, run.cursor, run.progress)
+
+    def progress() -> float:
+        return run.progress
+
+    rows = stream.batches(progress) if stream else read_batches(a.data, a.batch_tokens, a.seed, run.cursor, progress)
     for batch in rows:
-        if run.progress() >= 1 or time.time() >= run.end or run.stop_requested:
+        run.advance()
+        if run.progress >= 1:
             break
         config = run.model.config
         if not a.context and batch.tokens.shape[1] - 1 > config.context:
@@ -217,12 +240,12 @@ def main() -> None:
         run.cursor = batch.following
         meter.count(batch.tokens.shape[0] * (batch.tokens.shape[1] - 1), batch.tokens.shape[1] - 1)
         if meter.is_due():
-            share = rate_share(run.progress(), a.warmup, a.cooldown)
+            share = rate_share(run.progress, a.warmup, a.cooldown)
             run.log(
                 {
                     "step": run.step,
                     "tokens": run.before[0] + run.stage_seen,
-                    "progress": round(run.progress(), 4),
+                    "progress": round(run.progress, 4),
                     "rate": round(share, 4),
                     **meter.report(),
                     "data": Path(batch.shard).name,
@@ -234,7 +257,8 @@ def main() -> None:
     if stream:
         stream.close()
     run.save()
-    run.log({"stopped": True, "tokens": run.before[0] + run.stage_seen, "progress": round(run.progress(), 4)})
+    ranks.close()
+    run.log({"stopped": True, "tokens": run.before[0] + run.stage_seen, "progress": round(run.progress, 4)})
 
 
 if __name__ == "__main__":
