@@ -10,6 +10,7 @@
 #include <bound>
 #include <span>
 #include <tail>
+#include <key_bias>
 #include <key_cache> as key
 #include <value_cache> as value
 
@@ -57,6 +58,7 @@ fn main(invocation: Invocation) {
       } else {
         key = key_load(&keys, cache_head + slot, i);
       }
+      key = with_bias(key, kv_head, slot, i);
       for (var g = 0u; g < bound(GROUP_SIZE); g++) {
         scores[g] += dot(qkv[first_query + g * VECTORS + i], key);
       }

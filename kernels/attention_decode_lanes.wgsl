@@ -5,6 +5,7 @@ enable subgroups;
 #include "common/step.wgsl"
 #include "common/heads.wgsl"
 #include <span>
+#include <key_bias>
 #include <key_cache> as key
 #include <value_cache> as value
 
@@ -65,10 +66,11 @@ fn main(
 
   for (var slot = start; slot < end; slot += LANES) {
     // A lane without a key of its own repeats the last one, masked.
-    let row = cache_head + min(slot + lane, end - 1u);
+    let own = min(slot + lane, end - 1u);
+    let row = cache_head + own;
     var scores = Scores();
     for (var v = 0u; v < VECTORS_PER_LANE; v++) {
-      add_scores(&scores, &queries, &query_sums, vec2(row, v));
+      add_scores(&scores, &queries, &query_sums, vec4(row, v, kv_head, own));
     }
     for (var g = 0u; g < GROUP_SIZE; g++) {
       let score = select(MASKED, scores[g], slot + lane < end);
@@ -104,12 +106,13 @@ fn main(
   }
 }
 
-// Blocks of a cache type are of 8 vectors or more: the 8 that are scored here share one range. `place`: row, group of 8.
+// Blocks of a cache type are of 8 vectors or more: the 8 that are scored here share one range. `place`: row, group of 8, KV head
+// and slot.
 fn add_scores(
   scores: ptr<function, Scores>,
   queries: ptr<function, Queries>,
   query_sums: ptr<function, QuerySums>,
-  place: vec2<u32>,
+  place: vec4<u32>,
 ) {
   let row = place.x;
   let v = place.y;
@@ -119,14 +122,27 @@ fn add_scores(
   let last = vec4(VECTORS - 1u);
   let near = min(first + vec4(0u, 1u, 2u, 3u), last);
   let far = min(first + vec4(4u, 5u, 6u, 7u), last);
-  let k0 = key_quants(&keys, row, near.x);
-  let k1 = key_quants(&keys, row, near.y);
-  let k2 = key_quants(&keys, row, near.z);
-  let k3 = key_quants(&keys, row, near.w);
-  let k4 = key_quants(&keys, row, far.x);
-  let k5 = key_quants(&keys, row, far.y);
-  let k6 = key_quants(&keys, row, far.z);
-  let k7 = key_quants(&keys, row, far.w);
+  var k0 = key_quants(&keys, row, near.x);
+  var k1 = key_quants(&keys, row, near.y);
+  var k2 = key_quants(&keys, row, near.z);
+  var k3 = key_quants(&keys, row, near.w);
+  var k4 = key_quants(&keys, row, far.x);
+  var k5 = key_quants(&keys, row, far.y);
+  var k6 = key_quants(&keys, row, far.z);
+  var k7 = key_quants(&keys, row, far.w);
+  var scale = range.x;
+  if (HAS_KEY_BIAS) {
+    // What is added to a key is no multiple of its quants' range.
+    k0 = k0 * scale + turned_bias(place.z, place.w, near.x);
+    k1 = k1 * scale + turned_bias(place.z, place.w, near.y);
+    k2 = k2 * scale + turned_bias(place.z, place.w, near.z);
+    k3 = k3 * scale + turned_bias(place.z, place.w, near.w);
+    k4 = k4 * scale + turned_bias(place.z, place.w, far.x);
+    k5 = k5 * scale + turned_bias(place.z, place.w, far.y);
+    k6 = k6 * scale + turned_bias(place.z, place.w, far.z);
+    k7 = k7 * scale + turned_bias(place.z, place.w, far.w);
+    scale = 1.0;
+  }
   for (var g = 0u; g < GROUP_SIZE; g++) {
     let query = (*queries)[g * VECTORS_PER_LANE + v];
     let score = dot(subgroupBroadcast(query, 0u), k0)
@@ -137,7 +153,7 @@ fn add_scores(
       + dot(subgroupBroadcast(query, 5u), k5)
       + dot(subgroupBroadcast(query, 6u), k6)
       + dot(subgroupBroadcast(query, 7u), k7);
-    (*scores)[g] += score * range.x;
+    (*scores)[g] += score * scale;
     if (key_HAS_OFFSET) {
       (*scores)[g] += (*query_sums)[g * VECTORS_PER_LANE + v] * range.y;
     }

@@ -10,6 +10,7 @@
 #include <blocks>
 #include <span>
 #include <row_lse>
+#include <key_bias>
 #include <key_cache> as key
 #include <value_cache> as value
 
@@ -76,7 +77,7 @@ fn main(
       // Slots behind the end hold what an earlier pass left there; they are masked below.
       let slot = min(tile + i / VECTORS, end - 1u);
       let cache_row = heads[kv_head].first_row + slot;
-      key_tile[i] = key_load(&keys, cache_row, i % VECTORS);
+      key_tile[i] = with_bias(key_load(&keys, cache_row, i % VECTORS), kv_head, slot, i % VECTORS);
       value_tile[i] = value_load(&values, cache_row, i % VECTORS);
     }
     workgroupBarrier();

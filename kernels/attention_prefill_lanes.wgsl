@@ -7,6 +7,7 @@ enable subgroups;
 #include <blocks>
 #include <span>
 #include <row_lse>
+#include <key_bias>
 #include <key_cache> as key
 #include <value_cache> as value
 
@@ -66,12 +67,13 @@ fn main(
   let tiles = tiles_of(kv_head, first_row, Span(start, end, LANES));
   for (var n = 0u; n < tiles.count; n++) {
     let first = tile_start(tiles, n);
-    let cache_row = heads[kv_head].first_row + min(first + lane, end - 1u);
+    let slot = min(first + lane, end - 1u);
+    let cache_row = heads[kv_head].first_row + slot;
     var near = vec4(0.0);
     var far = vec4(0.0);
     for (var i = 0u; i < VECTORS; i++) {
       let q = query[i];
-      let key = key_load(&keys, cache_row, i);
+      let key = with_bias(key_load(&keys, cache_row, i), kv_head, slot, i);
       near += vec4(
         dot(q, subgroupBroadcast(key, 0u)),
         dot(q, subgroupBroadcast(key, 1u)),

@@ -8,6 +8,7 @@
 #include "common/step.wgsl"
 #include <bound>
 #include "common/tail_rows.wgsl"
+#include <key_bias>
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> tail_keys: array<rows_Word>;
@@ -48,7 +49,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (WINDOW > 0u && slot + WINDOW < length) { continue; }
     var score = 0.0;
     for (var i = 0u; i < bound(VECTORS); i++) {
-      score += dot(query[i], tail_key(id.y, slot, i));
+      score += dot(query[i], with_bias(tail_key(id.y, slot, i), id.y, slot, i));
     }
     let before = largest;
     largest = max(largest, score);

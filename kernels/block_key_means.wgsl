@@ -4,6 +4,7 @@
 #include "common/step.wgsl"
 #include "common/block.wgsl"
 #include "common/heads.wgsl"
+#include <key_bias>
 #include <key_cache> as key
 
 @group(0) @binding(0) var<storage, read> keys: array<key_Word>;
@@ -21,7 +22,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let end = min(first + BLOCK, step.cache_length);
   var sum = vec4(0.0);
   for (var slot = first; slot < end; slot++) {
-    sum += key_load(&keys, heads[id.y].first_row + slot, id.x % VECTORS);
+    let key = key_load(&keys, heads[id.y].first_row + slot, id.x % VECTORS);
+    sum += with_bias(key, id.y, slot, id.x % VECTORS);
   }
   means[id.y * num_key_blocks() * VECTORS + id.x] = sum / f32(end - first);
 }

@@ -8,6 +8,7 @@
 #include "common/block_rows.wgsl"
 #include "common/heads.wgsl"
 #include <bound>
+#include <key_bias>
 #include <key_cache> as key
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
@@ -41,7 +42,8 @@ fn load_keys(kv_head: u32, block: u32, i: u32, local_index: u32) {
   for (var k = local_index; k < BLOCK; k += CELLS) {
     let slot = block * BLOCK + k;
     let row = heads[kv_head].first_row + min(slot, step.cache_length - 1u);
-    key_tile[k] = select(vec4(0.0), key_load(&keys, row, i), slot < step.cache_length);
+    let key = with_bias(key_load(&keys, row, i), kv_head, slot, i);
+    key_tile[k] = select(vec4(0.0), key, slot < step.cache_length);
   }
 }
 

@@ -7,6 +7,7 @@ enable subgroups;
 #include "common/block.wgsl"
 #include "common/block_rows.wgsl"
 #include "common/heads.wgsl"
+#include <key_bias>
 #include <key_cache> as key
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
@@ -54,7 +55,7 @@ fn main(
         let cache_row = heads[kv_head].first_row + min(key_slot, step.cache_length - 1u);
         var products = vec2(0.0);
         for (var i = 0u; i < VECTORS; i++) {
-          let key = key_load(&keys, cache_row, i);
+          let key = with_bias(key_load(&keys, cache_row, i), kv_head, key_slot, i);
           products.x += dot(query[i], key);
           if (PAIR == 2u) { products.y += dot(other[i], key); }
         }

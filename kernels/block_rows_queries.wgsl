@@ -10,6 +10,7 @@
 #include "common/query_rows.wgsl"
 #include "common/heads.wgsl"
 #include <bound>
+#include <key_bias>
 #include <key_cache> as key
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
@@ -46,7 +47,8 @@ fn main(
       workgroupBarrier();
       for (var i = local_index; i < TILE * VECTORS; i += BLOCK) {
         let cache_slot = min(block * BLOCK + tile + i / VECTORS, step.cache_length - 1u);
-        key_tile[i] = key_load(&keys, heads[kv_head].first_row + cache_slot, i % VECTORS);
+        let key = key_load(&keys, heads[kv_head].first_row + cache_slot, i % VECTORS);
+        key_tile[i] = with_bias(key, kv_head, cache_slot, i % VECTORS);
       }
       workgroupBarrier();
       for (var j = 0u; j < bound(TILE); j += 4u) {

@@ -7,6 +7,7 @@ enable subgroups;
 #include "common/block_rows.wgsl"
 #include "common/query_rows.wgsl"
 #include "common/heads.wgsl"
+#include <key_bias>
 #include <key_cache> as key
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
@@ -45,7 +46,7 @@ fn main(
       var far = vec4(0.0);
       for (var i = 0u; i < VECTORS; i++) {
         let q = query[i];
-        let key = key_load(&keys, cache_row, i);
+        let key = with_bias(key_load(&keys, cache_row, i), kv_head, first + lane, i);
         near += vec4(
           dot(q, subgroupBroadcast(key, 0u)),
           dot(q, subgroupBroadcast(key, 1u)),

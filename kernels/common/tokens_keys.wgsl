@@ -1,5 +1,6 @@
 // Tokens as their cached keys: block by block over the whole cache.
 #include "common/heads.wgsl"
+#include <key_bias>
 #include <key_cache> as key
 
 @group(0) @binding(3) var<storage, read> keys: array<key_Word>;
@@ -19,5 +20,5 @@ fn is_token(block: u32, i: u32) -> bool {
 
 fn load_token(kv_head: u32, member: u32, block: u32, i: u32, vector: u32) -> vec4<f32> {
   let slot = min(block * BLOCK + i, step.cache_length - 1u);
-  return key_load(&keys, heads[kv_head].first_row + slot, vector);
+  return with_bias(key_load(&keys, heads[kv_head].first_row + slot, vector), kv_head, slot, vector);
 }

@@ -10,6 +10,7 @@ import { DUAL_CHUNK, type DualChunk, planDualChunk } from "./cache/dualChunk.ts"
 import { KvCache, type KvCacheShape } from "./cache/kvCache.ts";
 import { PAGE_TOKENS } from "./cache/recall/pageLayout.ts";
 import { createRepetition, repeatSlots } from "./cache/repetition.ts";
+import { cacheRotations } from "./cache/rotation.ts";
 import { planTail } from "./cache/tail.ts";
 import { cacheTypesOf } from "./cache/types.ts";
 import { UserError } from "./errors.ts";
@@ -22,6 +23,7 @@ import { uploadWeights } from "./model/decoderWeights.ts";
 import type { RopesFor } from "./model/documentRope.ts";
 import { type ModelWeights, openModel } from "./model/loadWeights.ts";
 import { availableMemory, estimateMemory, requireMemory } from "./model/memoryEstimate.ts";
+import { keepsBiasApart } from "./model/operations/keyBias.ts";
 import { ropeScalingOf } from "./model/rope/index.ts";
 import type { RopeFrequencies } from "./model/rope/scaling.ts";
 import { planSparsity } from "./model/sparsity/sparsityPlan.ts";
@@ -73,6 +75,12 @@ async function build(
   const { contextLength, maxSlots, ropes, ropesFor } = positions;
   const types = cacheTypesOf(settings, config.headDim);
   const tail = planTail(settings, { ...types, plan });
+  const basis = await cacheBasisOf(settings, { config, plan, path: file.file.path, signal });
+  const isKeyBiasApart = keepsBiasApart(config, {
+    typeK: types.typeK,
+    isBounded: plan !== undefined,
+    rotatesKeys: cacheRotations[basis.rotation ?? "off"].keys,
+  });
   const cacheShape = {
     numLayers: config.numLayers,
     numKvHeads: config.numKvHeads,
@@ -82,7 +90,8 @@ async function build(
     ...(plan && { plan }),
     ...(dualChunk && { dualChunk }),
     ...(tail && { tail }),
-    ...(await cacheBasisOf(settings, { config, plan, path: file.file.path, signal })),
+    ...basis,
+    ...(isKeyBiasApart && { isKeyBiasApart }),
     ...(repetition && { repeatSlots: repeatSlots(repetition) }),
   };
   // The cache grows with what is read: no more than the first chunk has to fit from the beginning.
@@ -96,6 +105,7 @@ async function build(
   const weights = await uploadWeights(gpu, file, {
     onProgress: (done, total) => meter.report(done, total),
     signal,
+    isKeyBiasApart,
   });
   const cache = new KvCache(gpu, cacheShape);
   const decoder = await createDecoder(
@@ -136,7 +146,7 @@ async function build(
 
 /** All that cached keys and values depend on beside the model's file and the tokens. */
 function cacheIdentity(
-  { typeK, typeV, plan, dualChunk, rotation, lambdas, tail }: KvCacheShape,
+  { typeK, typeV, plan, dualChunk, rotation, lambdas, tail, isKeyBiasApart }: KvCacheShape,
   { chunkLength, ropes }: { chunkLength: number; ropes: readonly RopeFrequencies[] },
 ): CacheIdentity {
   const rope = createHash("sha256");
@@ -147,6 +157,7 @@ function cacheIdentity(
     typeV,
     ...(rotation && { rotation }),
     ...(lambdas && { smoothing: digestOf(lambdas) }),
+    ...(isKeyBiasApart && { keyBias: "apart" }),
     ...(tail && { residual: tail.residual, sinks: tail.sinks }),
     chunkLength,
     rope: rope.digest("hex"),

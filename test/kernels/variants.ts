@@ -265,6 +265,33 @@ const tails: KernelVariants = (capabilities) =>
     ),
   );
 
+/** Keys held without their bias: attention of every kind, and selectors of blocks. */
+const keyBiases: KernelVariants = (capabilities) =>
+  [64, 80].flatMap((headDim) =>
+    (["interleaved", "half"] as const).flatMap((pairing) =>
+      attentionAdapters(capabilities).flatMap((adapter) => {
+        const type = headDim === 64 ? "q8_0" : "f32";
+        const heads = { numHeads: 6, numKvHeads: 2, headDim };
+        const keyBias = { ropeDim: headDim - 16, pairing, attentionFactor: 1, period: 40 };
+        const types = { keyType: type, valueType: type } as const;
+        const shape = { ...heads, ...types, scale: 1, window: 0, keyBias };
+        const tail = { sinks: 4, residual: 64, ring: 192 };
+        const tailed = { ...shape, lse: "all" as const, tail };
+        return [
+          ...attentionSources(adapter, shape),
+          ...attentionSources(adapter, tailed),
+          tailSources(adapter, tailed).finish,
+          prefillSource(adapter, shape, "listed"),
+          ...Object.values(prefillSelectors).flatMap((selector) =>
+            selectorKernels(adapter, { selector, threshold: 0.5 }, shape).map(
+              ({ source }) => source,
+            ),
+          ),
+        ];
+      }),
+    ),
+  );
+
 export const kernelVariants: readonly KernelVariants[] = [
   heads,
   embeds,
@@ -278,4 +305,5 @@ export const kernelVariants: readonly KernelVariants[] = [
   bases,
   recalls,
   tails,
+  keyBiases,
 ];

@@ -1,9 +1,11 @@
 // The forward pass of a decoder in plain f64, written to be obviously right and used to judge the GPU and llama.cpp.
 // Weights are dequantised; no cache, no chunks, no batching: every position is computed from all positions before it.
 
+import type { CacheTypeId } from "../../src/engine/cache/types.ts";
 import type { DecoderConfig, WeightRole } from "../../src/engine/model/decoderConfig.ts";
 import { openModel } from "../../src/engine/model/loadWeights.ts";
 import { weightFormats } from "../../src/engine/model/weightFormats/index.ts";
+import { throughCache } from "./cacheTypes.ts";
 import { chunkOf, type DualChunk, keyPlace, queryPlace } from "./dualChunk.ts";
 import { ropeTable, rotate } from "./rope.ts";
 
@@ -31,6 +33,13 @@ export interface ReferenceOptions {
   readonly mutations?: Mutations;
   /** Dual chunk attention in layers without a sliding window. */
   readonly dualChunk?: DualChunk;
+  /** Keys behind RoPE as a cache rounds them: with their bias inside, or without it, which is added again. */
+  readonly keyRounding?: KeyRounding;
+}
+
+export interface KeyRounding {
+  readonly type: CacheTypeId;
+  readonly bias: "inside" | "apart";
 }
 
 /** Read and dequantise a whole model. For small files only. */
@@ -82,6 +91,7 @@ export function referenceLogProbabilities(
     hidden = runLayer(model, {
       ...{ layer, hidden, contextLength, mutations },
       dualChunk: options.dualChunk,
+      keyRounding: options.keyRounding,
     });
 
   const outputNorm = model.weight("outputNorm");
@@ -107,6 +117,7 @@ interface LayerInput {
   readonly contextLength: number;
   readonly mutations: Mutations;
   readonly dualChunk: DualChunk | undefined;
+  readonly keyRounding: KeyRounding | undefined;
 }
 
 function runLayer(model: ReferenceModel, input: LayerInput): Float64Array[] {
@@ -130,7 +141,7 @@ function runLayer(model: ReferenceModel, input: LayerInput): Float64Array[] {
 /** Attention of every position to those before it, after the output projection. */
 function attend(
   model: ReferenceModel,
-  { layer, contextLength, mutations, dualChunk }: LayerInput,
+  { layer, contextLength, mutations, dualChunk, keyRounding }: LayerInput,
   normed: readonly Float64Array[],
 ): Float64Array[] {
   const { config } = model;
@@ -171,7 +182,23 @@ function attend(
       dual ? queryPlace(dual, position, chunks) : position + shift,
     ),
   );
-  const keys = project("k", "kNorm", (position) => (dual ? keyPlace(dual, position) : position));
+  const placeOfKey = (position: number): number => (dual ? keyPlace(dual, position) : position);
+  const exactKeys = project("k", "kNorm", placeOfKey);
+  const keys =
+    keyRounding === undefined
+      ? exactKeys
+      : exactKeys.map((own, position) => {
+          const bias =
+            keyRounding.bias === "apart" && config.hasQkvBias
+              ? Float64Array.from(model.weight("kBias", layer))
+              : new Float64Array(numKvHeads * headDim);
+          const biases = heads(bias, headDim);
+          return own.map((key, head) => {
+            const turned = rotate(at(biases, head), placeOfKey(position), table, pairing);
+            const bare = Float32Array.from(key, (value, i) => value - at(turned, i));
+            return add(turned, throughCache(keyRounding.type, bare));
+          });
+        });
   const values = project("v", undefined, undefined);
 
   const kvHeadOf = (head: number): number =>

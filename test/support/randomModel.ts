@@ -36,6 +36,8 @@ export interface RandomModel {
   readonly slidingWindow?: number;
   /** Biases on q, k, v and the attention output, where the architecture has them optionally (llama). */
   readonly hasAttentionBiases?: boolean;
+  /** Spread of the bias on k. Default 0.5; published Qwen2 models have entries of tens to hundreds. */
+  readonly keyBiasSpread?: number;
   /** Rotated dimensions, where the architecture allows fewer than the head has. */
   readonly ropeDimension?: number;
 }
@@ -227,8 +229,9 @@ function distribution(
       return { mean: 0, spread: 1 / Math.sqrt(numHeads * headDim) };
     case "down":
       return { mean: 0, spread: 1 / Math.sqrt(intermediateSize) };
-    case "qBias":
     case "kBias":
+      return { mean: 0, spread: model.keyBiasSpread ?? 0.5 };
+    case "qBias":
     case "vBias":
     case "attentionOutputBias":
       return { mean: 0, spread: 0.5 };

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { CacheKeeper } from "../../src/engine/cache/cacheKeeper.ts";
-import type { Gpu } from "../../src/engine/gpu/device.ts";
+import type { Gpu, GpuOptions } from "../../src/engine/gpu/device.ts";
 import type { LanguageModel } from "../../src/engine/languageModel.ts";
 import { loadModel } from "../../src/engine/loadModel.ts";
 import type { ModelSettings } from "../../src/protocol.ts";
@@ -25,8 +25,9 @@ export interface RandomModels {
 export function useRandomModels(
   folder: () => string,
   random: RandomModel = { architecture: "llama", format: "f32" },
+  options: GpuOptions = {},
 ): RandomModels {
-  const gpu = useGpu();
+  const gpu = useGpu(options);
   const loaded: LanguageModel[] = [];
   const path = () => join(folder(), "random.gguf");
   before(() => writeRandomModel(path(), random));

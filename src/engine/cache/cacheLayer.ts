@@ -3,10 +3,13 @@
 import { UserError } from "../errors.ts";
 import { BufferUsage } from "../gpu/bufferUsage.ts";
 import type { Gpu } from "../gpu/device.ts";
+import type { KeyBiasBuffers } from "../model/operations/keyBias.ts";
 import type { LayerCache, Plane } from "./kvCache.ts";
 import { LayerSlots, tableBytes } from "./layerSlots.ts";
 
 export class CacheLayer {
+  /** The bias that its keys are held without. */
+  keyBias: KeyBiasBuffers | undefined;
   readonly #gpu: Gpu;
   readonly #planes: ReadonlyMap<Plane, number>;
   #slots: LayerSlots;
@@ -28,7 +31,8 @@ export class CacheLayer {
 
   /** Absent before it grew for the first time. */
   get buffers(): LayerCache | undefined {
-    return this.#buffers;
+    const { keyBias } = this;
+    return this.#buffers && { ...this.#buffers, ...(keyBias && { keyBias }) };
   }
 
   /**
@@ -90,7 +94,7 @@ export class CacheLayer {
     });
   }
 
-  #allocatePlanes(capacity: number): Omit<LayerCache, "heads"> {
+  #allocatePlanes(capacity: number): Omit<LayerCache, "heads" | "keyBias"> {
     const numHeads = this.#slots.lengths.length;
     const limit = this.#gpu.device.limits.maxStorageBufferBindingSize;
     const perSlot = numHeads * Math.max(...this.#planes.values());
@@ -104,7 +108,7 @@ export class CacheLayer {
       this.#gpu.buffers.allocate({ purpose: "cache", bytes: numHeads * capacity * rowBytes }),
     ]);
     // Every layer has keys and values.
-    return Object.fromEntries(planes) as Omit<LayerCache, "heads">;
+    return Object.fromEntries(planes) as Omit<LayerCache, "heads" | "keyBias">;
   }
 
   /** Copy what the heads hold to where they lie now. */

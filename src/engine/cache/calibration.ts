@@ -9,7 +9,8 @@ import type { DecoderConfig } from "../model/decoderConfig.ts";
 import { fileVersion, modelDigest } from "./modelDigest.ts";
 import { defaultCacheFolder } from "./snapshotStore.ts";
 
-const VERSION = 1;
+/** Since 2, keys are looked at without their bias where caches hold them so. */
+const VERSION = 2;
 
 export interface Calibration {
   /** Tokens it was made from. */

@@ -5,6 +5,7 @@
 import type { CacheStats } from "../../protocol.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { CacheBuffers } from "../model/operations/attention.ts";
+import type { KeyBiasBuffers } from "../model/operations/keyBias.ts";
 import type { Position } from "../model/step.ts";
 import { CacheLayer } from "./cacheLayer.ts";
 import type { CachePlan } from "./cachePlan.ts";
@@ -35,6 +36,8 @@ export interface KvCacheShape {
   readonly rotation?: CacheRotationId;
   /** SmoothAttention's λ of each layer [numKvHeads, headDim]. */
   readonly lambdas?: readonly Float32Array[];
+  /** Whether keys are held without the model's bias, see `keepsBiasApart`. */
+  readonly isKeyBiasApart?: boolean;
   /** Sinks and newest tokens in f16; only where every token stays. */
   readonly tail?: TailShape;
 }
@@ -158,6 +161,12 @@ export class KvCache {
   /** Buffers of each layer; other ones after `reserve` returned true. */
   get layers(): readonly LayerCache[] {
     return this.#layers.flatMap(({ buffers }) => buffers ?? []);
+  }
+
+  /** Give a layer the bias that its keys are held without. */
+  setKeyBias(layer: number, keyBias: KeyBiasBuffers): void {
+    const found = this.#layers[layer];
+    if (found !== undefined) found.keyBias = keyBias;
   }
 
   /** Slots that each layer's heads need to read `tokens` more and then `generated` without an eviction; the mean over its heads. */

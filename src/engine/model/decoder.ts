@@ -266,9 +266,10 @@ export class Decoder {
     this.sparsePrefill?.dispose();
     this.recall?.dispose();
     if (this.#lse) this.#gpu.buffers.release(this.#lse);
-    const layers = this.#operations.layers.flatMap(({ frequencies, scales }) => [
+    const layers = this.#operations.layers.flatMap(({ frequencies, scales, keyBias }) => [
       frequencies,
       ...(scales ? [scales] : []),
+      ...(keyBias ? [keyBias] : []),
     ]);
     const steps = [this.chunkStep, this.decodeStep, this.outputStep, this.#keptStep];
     for (const buffer of [...layers, ...steps]) this.#gpu.buffers.release(buffer);
@@ -372,7 +373,7 @@ export class Decoder {
     if (tail && shared.lse) {
       const { lse } = shared;
       if (tokens > 1 || !attention.decodesTail)
-        tailAttention?.encodeFinish(commands, { qkv, tail, lse, output: attended, step }, tokens);
+        tailAttention?.encodeFinish(commands, { ...shared, tail, lse }, tokens);
       tailAttention?.encodeStore(commands, { qkv, tail, step }, tokens);
     }
     basis?.leave(commands, { output: attended, step }, tokens);

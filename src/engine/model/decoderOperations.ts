@@ -17,6 +17,7 @@ import {
   type DualChunkLayer,
 } from "./operations/dualChunkAttention.ts";
 import { createEmbed, type Embed } from "./operations/embed.ts";
+import { uploadKeyBias } from "./operations/keyBias.ts";
 import { createNll, type Nll } from "./operations/nll.ts";
 import { createRmsNorm, type RmsNorm } from "./operations/rmsNorm.ts";
 import { createRope, packFrequencies, type Rope } from "./operations/rope.ts";
@@ -60,7 +61,9 @@ export interface LayerOperations {
   readonly tailAttention?: TailAttention;
   /** Factors that the basis uses, released with the layer. */
   readonly scales?: GPUBuffer;
-  /** The same by a table of ranks, where evicted tokens come back. */
+  /** The bias that keys are cached without, released with the layer. */
+  readonly keyBias?: GPUBuffer;
+  /** As `rotateKeys`, by a table of ranks, where evicted tokens come back. */
   readonly rotateRanked?: RotateKeys;
 }
 
@@ -96,6 +99,7 @@ export async function createOperations(
     rotation = "off",
     dualChunk,
     tail,
+    isKeyBiasApart,
   } = cache.shape;
   const movesKeys = plan?.scheme.movesKeys ?? false;
   const attentionShape = {
@@ -127,20 +131,21 @@ export async function createOperations(
       rotatesKeys: !movesKeys,
       ...(dualChunk && !layer.slidingWindow && { period: dualChunk.chunkLength }),
     };
+    const shape = { ...attentionShape, ...(isKeyBiasApart && { keyBias: ropeShape }) };
     const dual =
       dualChunk && !layer.slidingWindow
-        ? await createDualChunkLayer(gpu, dualChunk, { ...attentionShape, ...ropeShape })
+        ? await createDualChunkLayer(gpu, dualChunk, { ...shape, ...ropeShape })
         : undefined;
     const lambda = lambdas?.[index];
     const scales =
       lambda && gpu.buffers.upload("parameters", queryKeyScales(attentionShape, lambda));
-    const tailed = tail && { ...attentionShape, tail, window: layer.slidingWindow ?? 0 };
+    const tailed = tail && { ...shape, tail, window: layer.slidingWindow ?? 0 };
     const recalls = (plan?.recall ?? 0) > 0;
     const window = layer.slidingWindow ?? 0;
     const [rope, attention, repeatAttention, rotateKeys, rotateRanked, basis, tailAttention] =
       await Promise.all([
         createRope(gpu, ropeShape),
-        dual?.own ?? createAttention(gpu, { ...attentionShape, window, lse }),
+        dual?.own ?? createAttention(gpu, { ...shape, window, lse }),
         isRepeated ? createAttention(gpu, { ...attentionShape, window, lse: "repeat" }) : undefined,
         movesKeys ? createRotateKeys(gpu, { ...ropeShape, keyType }) : undefined,
         movesKeys && recalls
@@ -151,6 +156,9 @@ export async function createOperations(
       ]);
     const packed = packFrequencies(frequencies.invFreq);
     const uploaded = gpu.buffers.upload("parameters", packed);
+    const { keyBias: bias } = weights.layers[index] ?? {};
+    const keyBias = isKeyBiasApart && bias ? uploadKeyBias(gpu, bias, lambda) : undefined;
+    if (keyBias) cache.setKeyBias(index, { bias: keyBias, frequencies: uploaded });
     const optional = {
       ...(repeatAttention && { repeatAttention }),
       ...(rotateKeys && { rotateKeys }),
@@ -158,6 +166,7 @@ export async function createOperations(
       ...(basis && { basis }),
       ...(dual && { dual }),
       ...(tailAttention && { tailAttention }),
+      ...(keyBias && { keyBias }),
     };
     return { rope, attention, frequencies: uploaded, ...optional, ...(scales && { scales }) };
   });
@@ -190,7 +199,11 @@ export async function createOperations(
     sparsePrefill:
       sparsity &&
       (await createSparsePrefill(gpu, sparsity, {
-        shape: { ...attentionShape, lse },
+        shape: {
+          ...attentionShape,
+          lse,
+          ...(isKeyBiasApart && { keyBias: globalRope(config, ropes) }),
+        },
         numLayers: config.numLayers,
         chunkLength,
       })),

@@ -15,6 +15,8 @@ import { createLinear, type Linear, type LinearOutput } from "./operations/linea
 export interface LayerWeights {
   readonly attentionNorm: GPUBuffer;
   readonly qkv: Linear;
+  /** [numKvHeads * headDim]: what `qkv` leaves out of the keys, where it was asked to. */
+  readonly keyBias: Float32Array | undefined;
   /** [2, headDim]: query norm, key norm; any buffer where the model has none. */
   readonly qkNorms: GPUBuffer;
   readonly attentionOutput: Linear;
@@ -37,6 +39,8 @@ export interface UploadOptions {
   /** Bytes of the file uploaded so far, and in all. */
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal | undefined;
+  /** Keys come without their bias. */
+  readonly isKeyBiasApart?: boolean | undefined;
 }
 
 /** Stream every weight to the GPU and compile what multiplies with it. */
@@ -94,7 +98,7 @@ class Uploader {
     const qkv = await this.#linear(
       await this.#stacked(["q", "k", "v"], layer),
       "set",
-      config.hasQkvBias ? await this.#bias(["qBias", "kBias", "vBias"], layer) : undefined,
+      config.hasQkvBias ? await this.#qkvBias(layer) : undefined,
     );
     const attentionOutput = await this.#linear(
       await this.#stacked(["attentionOutput"], layer),
@@ -107,6 +111,7 @@ class Uploader {
     return {
       attentionNorm,
       qkv,
+      keyBias: this.#options.isKeyBiasApart ? await this.#bias(["kBias"], layer) : undefined,
       qkNorms: config.hasQkNorm ? await this.#vector(["qNorm", "kNorm"], layer) : attentionNorm,
       attentionOutput,
       attentionPostNorm: await this.#postNorm("attentionPostNorm", layer),
@@ -115,6 +120,13 @@ class Uploader {
       down: await this.#linear(await this.#stacked(["down"], layer), blockOutput),
       mlpPostNorm: await this.#postNorm("mlpPostNorm", layer),
     };
+  }
+
+  async #qkvBias(layer: number): Promise<Float32Array> {
+    const bias = await this.#bias(["qBias", "kBias", "vBias"], layer);
+    const { numHeads, numKvHeads, headDim } = this.#weights.config;
+    const keys = numHeads * headDim;
+    return this.#options.isKeyBiasApart ? bias.fill(0, keys, keys + numKvHeads * headDim) : bias;
   }
 
   async #stacked(roles: readonly WeightRole[], layer?: number): Promise<GpuMatrix> {

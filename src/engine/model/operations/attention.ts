@@ -8,6 +8,7 @@ import type { CommandList } from "../../gpu/commandList.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import type { Kernel } from "../../gpu/kernel.ts";
 import { float, type KernelSource } from "../../gpu/linkKernel.ts";
+import { type KeyBiasBuffers, type KeyBiasShape, keyBiasBindings, keyBiasLink } from "./keyBias.ts";
 import { boundPart, reducePart, runsLanes } from "./parts.ts";
 import { type HeadShape, qkvSize } from "./rope.ts";
 import { TAIL_ROWS_PART, tailConstants } from "./tailAttention.ts";
@@ -25,6 +26,8 @@ export interface AttentionShape extends HeadShape {
   readonly isCausal?: boolean;
   /** Where the cache has one: its slots are left to `createTailAttention`, which needs the log-sum-exps, unless `decodesTail`. */
   readonly tail?: TailShape | undefined;
+  /** Where the cache holds keys without their bias. */
+  readonly keyBias?: KeyBiasShape | undefined;
 }
 
 /** One layer's cache: [rows, headDim] each. */
@@ -33,6 +36,8 @@ export interface CacheBuffers {
   readonly values: GPUBuffer;
   /** Uniform that says where the rows of each KV head lie, see kernels/common/heads.wgsl. */
   readonly heads: GPUBuffer;
+  /** What keys are held without. */
+  readonly keyBias?: KeyBiasBuffers | undefined;
 }
 
 export interface AttentionBuffers {
@@ -108,7 +113,10 @@ export class Attention {
     const { numHeads, numKvHeads } = this.shape;
     commands.dispatch(
       this.#prefill,
-      [qkv, cache.keys, cache.values, output, step, cache.heads, ...this.#lse(buffers)],
+      [
+        ...[qkv, cache.keys, cache.values, output, step, cache.heads],
+        ...[...this.#lse(buffers), ...keyBiasBindings(this.shape.keyBias, cache)],
+      ],
       [Math.ceil((tokens * numHeads) / numKvHeads / this.#rows), numKvHeads],
     );
   }
@@ -120,14 +128,8 @@ export class Attention {
     commands.dispatch(
       this.#decode,
       [
-        qkv,
-        cache.keys,
-        cache.values,
-        partial,
-        statistics,
-        step,
-        cache.heads,
-        ...this.#tail(buffers),
+        ...[qkv, cache.keys, cache.values, partial, statistics, step, cache.heads],
+        ...[...this.#tail(buffers), ...keyBiasBindings(this.shape.keyBias, cache)],
       ],
       [this.#tailParts + this.splits(length), numKvHeads],
     );
@@ -185,8 +187,15 @@ export function attentionSources(
   // What repeats is never a single token.
   const lse = rowLse(shape.lse === "repeat" ? "none" : shape.lse);
   const span = spanOf(shape);
-  const constants = { ...queryConstants(shape), ...span.constants, SPLIT: split };
-  const parts = { ...cache, ...span.part };
+  const tailBuffers = tailPartsOf(capabilities, shape) > 0 ? 2 : 0;
+  const bias = keyBiasLink(shape.keyBias, 7 + tailBuffers);
+  const constants = {
+    ...queryConstants(shape),
+    ...span.constants,
+    ...bias.constants,
+    SPLIT: split,
+  };
+  const parts = { ...cache, ...span.part, ...bias.parts };
   const decode = runsLanes(capabilities)
     ? { file: "attention_decode_lanes.wgsl", parts, constants }
     : {
@@ -225,10 +234,13 @@ export function attentionSources(
 /** The part behind `#include <row_lse>`, and the constant with its first binding, behind those of the kernel. */
 function rowLse(lse: keyof typeof ROW_LSE = "none"): {
   readonly part: { readonly row_lse: string };
+  /** How many it has. */
+  readonly buffers: number;
   binding(number: number): Record<string, number>;
 } {
   return {
     part: { row_lse: ROW_LSE[lse] },
+    buffers: { none: 0, all: 1, repeat: 2 }[lse],
     binding: (number) => (lse === "none" ? {} : { LSE_BINDING: number }),
   };
 }
@@ -261,12 +273,15 @@ export function prefillSource(
   blocks: "all" | "listed",
 ): KernelSource {
   const lse = rowLse(shape.lse);
+  const lseBinding = blocks === "listed" ? 7 : 6;
+  const bias = keyBiasLink(shape.keyBias, lseBinding + lse.buffers);
   const span = spanOf(shape);
   const parts = {
     ...cacheParts(shape),
     ...lse.part,
     ...span.part,
     blocks: `common/blocks_${blocks}.wgsl`,
+    ...bias.parts,
   };
   const constants = {
     ...queryConstants(shape),
@@ -274,7 +289,8 @@ export function prefillSource(
     ...span.constants,
     ROWS,
     ...(blocks === "listed" && { BLOCK: ROWS }),
-    ...lse.binding(blocks === "listed" ? 7 : 6),
+    ...lse.binding(lseBinding),
+    ...bias.constants,
   };
   if (runsLanes(capabilities)) return { file: "attention_prefill_lanes.wgsl", parts, constants };
   const tile = tileOf(shape.headDim);

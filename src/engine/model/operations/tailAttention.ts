@@ -9,6 +9,7 @@ import type { CommandList } from "../../gpu/commandList.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { float, type KernelSource } from "../../gpu/linkKernel.ts";
 import type { AttentionShape, CacheBuffers } from "./attention.ts";
+import { keyBiasBindings, keyBiasLink } from "./keyBias.ts";
 import { boundPart } from "./parts.ts";
 import { qkvSize } from "./rope.ts";
 
@@ -25,6 +26,7 @@ export interface TailAttention {
     buffers: {
       qkv: GPUBuffer;
       tail: TailBuffers;
+      cache: CacheBuffers;
       lse: GPUBuffer;
       output: GPUBuffer;
       step: GPUBuffer;
@@ -57,6 +59,7 @@ export interface TailSources {
 export function tailSources(capabilities: Capabilities, shape: TailedShape): TailSources {
   const { numHeads, numKvHeads, headDim } = shape;
   const keyType: CacheType = cacheTypes[shape.keyType];
+  const bias = keyBiasLink(shape.keyBias, 6);
   const heads = {
     NUM_HEADS: numHeads,
     NUM_KV_HEADS: numKvHeads,
@@ -80,12 +83,13 @@ export function tailSources(capabilities: Capabilities, shape: TailedShape): Tai
           },
     finish: {
       file: "attention_tail.wgsl",
-      parts: { tail_cache: TAIL_ROWS_PART, ...boundPart(capabilities) },
+      parts: { tail_cache: TAIL_ROWS_PART, ...bias.parts, ...boundPart(capabilities) },
       constants: {
         ...heads,
         SCALE: float(shape.scale),
         WINDOW: shape.window,
         WORKGROUP_SIZE: FINISH_WORKGROUP,
+        ...bias.constants,
       },
     },
   };
@@ -127,10 +131,13 @@ export async function createTailAttention(gpu: Gpu, shape: TailedShape): Promise
         [Math.ceil((numKvHeads * vectors) / STORE_WORKGROUP), tokens],
       );
     },
-    encodeFinish(commands, { qkv, tail, lse, output, step }, tokens) {
+    encodeFinish(commands, { qkv, tail, cache, lse, output, step }, tokens) {
       commands.dispatch(
         finish,
-        [qkv, tail.keys, tail.values, lse, output, step],
+        [
+          ...[qkv, tail.keys, tail.values, lse, output, step],
+          ...keyBiasBindings(shape.keyBias, cache),
+        ],
         [Math.ceil((tokens * numHeads) / numKvHeads / FINISH_WORKGROUP), numKvHeads],
       );
     },

@@ -1,9 +1,17 @@
 // XAttention (arXiv:2503.16428): the sums along the antidiagonals of a block foretell the attention it draws.
 
 import { cacheTypes } from "../../cache/types.ts";
+import { keyBiasLink } from "../operations/keyBias.ts";
 import { boundPart, runsLanes } from "../operations/parts.ts";
 import { BLOCK, type PrefillSelector, type SelectorShape } from "./selector.ts";
-import { headConstants, type RowSets, rowLse, rowScores, rowWords } from "./selectorKernels.ts";
+import {
+  headConstants,
+  keyBiasBuffers,
+  type RowSets,
+  rowLse,
+  rowScores,
+  rowWords,
+} from "./selectorKernels.ts";
 
 /** Tokens of an antidiagonal. The kernel for CPUs takes as many as there are lanes. */
 const STRIDE = 8;
@@ -15,9 +23,16 @@ export const antidiagonal: PrefillSelector = {
   of: "mass",
   threshold: 0.8,
   kernels(capabilities, shape) {
+    const bias = keyBiasLink(shape.keyBias, 5);
     const sets = rowSets(shape);
-    const constants = { ...headConstants(shape), ROWS: sets.rows, STRIDE, BLOCKS };
-    const parts = { key_cache: cacheTypes[shape.keyType].part };
+    const constants = {
+      ...headConstants(shape),
+      ROWS: sets.rows,
+      STRIDE,
+      BLOCKS,
+      ...bias.constants,
+    };
+    const parts = { key_cache: cacheTypes[shape.keyType].part, ...bias.parts };
     const groupSize = shape.numHeads / shape.numKvHeads;
     return [
       {
@@ -32,7 +47,7 @@ export const antidiagonal: PrefillSelector = {
               parts: { ...parts, ...boundPart(capabilities) },
               constants,
             },
-        buffers: ["qkv", "keys", "rows", "step", "heads"],
+        buffers: ["qkv", "keys", "rows", "step", "heads", ...keyBiasBuffers(shape)],
         grid: ({ query, key }) => [Math.ceil(key / BLOCKS), query, shape.numKvHeads],
       },
       rowLse(sets),

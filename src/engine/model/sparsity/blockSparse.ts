@@ -2,10 +2,12 @@
 // the estimate of FlexPrefill's query-aware heads (arXiv:2502.20766).
 
 import { cacheTypes } from "../../cache/types.ts";
+import { keyBiasLink } from "../operations/keyBias.ts";
 import { boundPart } from "../operations/parts.ts";
 import type { PrefillSelector, SelectorShape } from "./selector.ts";
 import {
   headConstants,
+  keyBiasBuffers,
   type RowSets,
   rowLse,
   rowScores,
@@ -20,6 +22,7 @@ export const blockSparse: PrefillSelector = {
   kernels(capabilities, shape) {
     const { numHeads, numKvHeads, headDim } = shape;
     const constants = headConstants(shape);
+    const bias = keyBiasLink(shape.keyBias, 4);
     const vectors = (blocks: number): number => Math.ceil((blocks * headDim) / 4 / WORKGROUP_SIZE);
     const sets = rowSets(shape);
     return [
@@ -31,10 +34,10 @@ export const blockSparse: PrefillSelector = {
       {
         source: {
           file: "block_key_means.wgsl",
-          parts: { key_cache: cacheTypes[shape.keyType].part },
-          constants,
+          parts: { key_cache: cacheTypes[shape.keyType].part, ...bias.parts },
+          constants: { ...constants, ...bias.constants },
         },
-        buffers: ["keys", "keyMeans", "step", "heads"],
+        buffers: ["keys", "keyMeans", "step", "heads", ...keyBiasBuffers(shape)],
         grid: ({ key }) => [vectors(key), numKvHeads],
       },
       {

@@ -3,9 +3,10 @@
 
 import { cacheTypes } from "../../cache/types.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
+import { keyBiasLink } from "../operations/keyBias.ts";
 import { boundPart, runsLanes } from "../operations/parts.ts";
 import type { PrefillSelector, SelectorKernel, SelectorShape } from "./selector.ts";
-import { headConstants, WORKGROUP_SIZE } from "./selectorKernels.ts";
+import { headConstants, keyBiasBuffers, WORKGROUP_SIZE } from "./selectorKernels.ts";
 
 /** Rotations, each with buckets of its own. */
 export const HASH_ROUNDS = 4;
@@ -43,19 +44,25 @@ function hashes(
   const projection = runsLanes(capabilities)
     ? { projection: "common/projection_lanes.wgsl" }
     : { projection: "common/projection.wgsl", ...boundPart(capabilities) };
+  const bias = keyBiasLink(shape.keyBias, 5);
   return {
     source: {
       file: "block_hashes.wgsl",
       parts: {
         ...projection,
         tokens: `common/tokens_${of}.wgsl`,
-        ...(of === "keys" && { key_cache: cacheTypes[shape.keyType].part }),
+        ...(of === "keys" && { key_cache: cacheTypes[shape.keyType].part, ...bias.parts }),
       },
-      constants: { ...headConstants(shape), HASH_ROUNDS, HASH_BUCKETS },
+      constants: {
+        ...headConstants(shape),
+        HASH_ROUNDS,
+        HASH_BUCKETS,
+        ...(of === "keys" && bias.constants),
+      },
     },
     buffers:
       of === "keys"
-        ? ["rotations", "keyHashes", "step", "keys", "heads"]
+        ? ["rotations", "keyHashes", "step", "keys", "heads", ...keyBiasBuffers(shape)]
         : ["rotations", "queryHashes", "step", "qkv"],
     grid: (blocks) => [of === "keys" ? blocks.key : blocks.query, shape.numKvHeads],
   };

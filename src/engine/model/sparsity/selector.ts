@@ -5,6 +5,7 @@ import type { CacheTypeId } from "../../cache/types.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import type { Grid } from "../../gpu/commandList.ts";
 import type { KernelSource } from "../../gpu/linkKernel.ts";
+import type { KeyBiasShape } from "../operations/keyBias.ts";
 import type { HeadShape } from "../operations/rope.ts";
 
 /** Slots of a block; the rows of a workgroup of attention divide it. */
@@ -15,6 +16,8 @@ export interface SelectorShape extends HeadShape {
   /** Multiplies q·k. */
   readonly scale: number;
   readonly keyType: CacheTypeId;
+  /** Where the cache holds keys without their bias. */
+  readonly keyBias?: KeyBiasShape | undefined;
 }
 
 /** Extent of a pass in blocks. */
@@ -34,6 +37,8 @@ export type SelectorBuffer =
   | "keys"
   | "step"
   | "heads"
+  | "keyBias"
+  | "keyFrequencies"
   | "scores"
   | "lists"
   | "attended"

@@ -6,6 +6,7 @@ import {
   BLOCK,
   type PassBlocks,
   type PrefillSelector,
+  type SelectorBuffer,
   type SelectorKernel,
   type SelectorShape,
 } from "./selector.ts";
@@ -23,6 +24,11 @@ export function headConstants(shape: SelectorShape): Readonly<Record<string, num
     QKV_SIZE: qkvSize(shape),
     SCALE: float(shape.scale),
   };
+}
+
+/** What kernels that read keys are bound to behind their own buffers, see `keyBiasLink`. */
+export function keyBiasBuffers({ keyBias }: SelectorShape): SelectorBuffer[] {
+  return keyBias ? ["keyBias", "keyFrequencies"] : [];
 }
 
 /** A pass's query blocks times the KV heads, each with a set of rows. */

@@ -11,6 +11,7 @@ import {
   type AttentionShape,
   prefillSource,
 } from "../operations/attention.ts";
+import { keyBiasBindings } from "../operations/keyBias.ts";
 import { BLOCK, type PassBlocks, type SelectorBuffer, type SelectorKernel } from "./selector.ts";
 import { selectHighest } from "./selectorKernels.ts";
 import type { SparsityPlan } from "./sparsityPlan.ts";
@@ -108,6 +109,10 @@ export class SparsePrefill {
     const attended = { buffer: this.#attended, offset: layer * COUNTER_BYTES, size: COUNTER_BYTES };
     const given: Partial<Record<SelectorBuffer, Binding>> = {
       ...{ qkv, keys: cache.keys, heads: cache.heads, step, attended },
+      ...(cache.keyBias && {
+        keyBias: cache.keyBias.bias,
+        keyFrequencies: cache.keyBias.frequencies,
+      }),
     };
     const buffer = (name: SelectorBuffer): Binding => {
       const found = given[name] ?? this.#scratch.get(name) ?? this.#constants.get(name);
@@ -121,7 +126,10 @@ export class SparsePrefill {
     const front = ((firstSlot % BLOCK) * groupSize) % BLOCK;
     commands.dispatch(
       this.#attention,
-      [qkv, cache.keys, cache.values, output, step, cache.heads, buffer("lists")],
+      [
+        ...[qkv, cache.keys, cache.values, output, step, cache.heads, buffer("lists")],
+        ...keyBiasBindings(this.#shape.keyBias, cache),
+      ],
       [Math.ceil((front + tokens * groupSize) / BLOCK), numKvHeads],
     );
     for (let block = key - blocks.query; block < key; block++)

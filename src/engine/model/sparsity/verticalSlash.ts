@@ -2,10 +2,12 @@
 // and by diagonal, says which columns and which diagonals all of its queries attend to.
 
 import { cacheTypes } from "../../cache/types.ts";
+import { keyBiasLink } from "../operations/keyBias.ts";
 import { boundPart, runsLanes } from "../operations/parts.ts";
 import { BLOCK, type PrefillSelector, type SelectorShape } from "./selector.ts";
 import {
   headConstants,
+  keyBiasBuffers,
   type RowSets,
   rowLse,
   rowWords,
@@ -23,19 +25,21 @@ export const verticalSlash: PrefillSelector = {
   of: "blocks",
   threshold: 0.25,
   kernels(capabilities, shape) {
+    const bias = keyBiasLink(shape.keyBias, 6);
     const sets = rowSets(shape);
     const constants = { ...headConstants(shape), ROWS: sets.rows, BLOCKS };
-    const parts = { key_cache: cacheTypes[shape.keyType].part };
+    const keyed = { ...constants, ...bias.constants };
+    const parts = { key_cache: cacheTypes[shape.keyType].part, ...bias.parts };
     return [
       {
         source: runsLanes(capabilities)
-          ? { file: "block_rows_queries_lanes.wgsl", parts, constants }
+          ? { file: "block_rows_queries_lanes.wgsl", parts, constants: keyed }
           : {
               file: "block_rows_queries.wgsl",
               parts: { ...parts, ...boundPart(capabilities) },
-              constants: { ...constants, TILE },
+              constants: { ...keyed, TILE },
             },
-        buffers: ["qkv", "keys", "rows", "shifts", "step", "heads"],
+        buffers: ["qkv", "keys", "rows", "shifts", "step", "heads", ...keyBiasBuffers(shape)],
         grid: ({ key }) => [Math.ceil(key / BLOCKS), sets.rows / BLOCK, shape.numKvHeads],
       },
       rowLse(sets),

@@ -1,0 +1,126 @@
+// Models with a large bias on their keys (Qwen2's have entries of tens to hundreds), whose cache holds keys without it: what they
+// predict, beside a plain reference that rounds keys with the bias inside and apart.
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { dualChunkOf } from "../../../src/engine/cache/dualChunk.ts";
+import { withoutOptionalFeatures } from "../../../src/engine/gpu/capabilities.ts";
+import type { GpuOptions } from "../../../src/engine/gpu/device.ts";
+import type { LanguageModel } from "../../../src/engine/languageModel.ts";
+import { prefillSelectors } from "../../../src/engine/model/sparsity/index.ts";
+import type { ModelSettings } from "../../../src/protocol.ts";
+import {
+  loadReferenceModel,
+  type ReferenceModel,
+  type ReferenceOptions,
+  referenceNll,
+} from "../../reference/decoder.ts";
+import { assertClose } from "../../support/close.ts";
+import { type RandomModel, randomPrompt } from "../../support/randomModel.ts";
+import { useRandomModels } from "../../support/randomModels.ts";
+import { useTemporaryFolder } from "../../support/temporaryFolder.ts";
+
+const TOKENS = randomPrompt(90);
+const F32 = { cacheTypeK: "f32", cacheTypeV: "f32", chunkLength: 32 };
+
+describe("a cache whose keys are held without a large bias", function () {
+  this.timeout(300_000);
+  suite({});
+});
+// GPUs and CPUs have kernels of their own.
+describe("a cache whose keys are held without a large bias, without f16 and subgroups", function () {
+  this.timeout(300_000);
+  suite({ restrict: withoutOptionalFeatures });
+});
+
+function suite(options: GpuOptions): void {
+  const folder = useTemporaryFolder();
+  const random: RandomModel = {
+    architecture: "qwen2",
+    format: "f32",
+    keyBiasSpread: 30,
+    shape: { contextLength: 64 },
+  };
+  const { load, loadKept } = useRandomModels(folder, random, options);
+  let model: ReferenceModel;
+  before(async () => {
+    model = await loadReferenceModel(join(folder(), "random.gguf"));
+  });
+
+  const nllOf = async (settings: ModelSettings): Promise<Float32Array> => {
+    const loaded = await load({ ...F32, contextLength: 256, ...settings });
+    return await loaded.scoreTokens(TOKENS);
+  };
+  const reference = (options: ReferenceOptions = {}): Float64Array =>
+    referenceNll(model, TOKENS, options);
+
+  it("predicts what the model does where nothing is rounded", async () => {
+    assertClose(await nllOf({}), reference(), 2e-3);
+    assertClose(await nllOf({ cacheTypeK: "f16" }), reference(), 0.5);
+  });
+
+  for (const type of ["q8_0", "q4_0"] as const)
+    it(`is ten times as near with ${type} as with the bias inside`, async () => {
+      const exact = reference();
+      const inside = meanError(reference({ keyRounding: { type, bias: "inside" } }), exact);
+      const apart = meanError(reference({ keyRounding: { type, bias: "apart" } }), exact);
+      const actual = meanError(await nllOf({ cacheTypeK: type }), exact);
+      assert.ok(actual < inside / 10, `${type}: ${actual} of ${inside}`);
+      assert.ok(actual < 1.5 * apart + 1e-3, `${actual} instead of ${apart}`);
+    });
+
+  it("decodes as it prefills", async () => {
+    for (const more of [{}, { cacheTypeK: "kivi4" }, { cacheTypeK: "q8_0", cacheResidual: 20 }]) {
+      const settings = { ...F32, contextLength: 256, ...more };
+      const drawn = await continued(await load(settings), TOKENS.slice(0, 50), 30);
+      const again = [...TOKENS.slice(0, 50), ...drawn.slice(0, 20)];
+      assert.deepEqual(await continued(await load(settings), again, 10), drawn.slice(20));
+    }
+  });
+
+  it("holds with positions that begin anew", async () => {
+    const dualChunk = dualChunkOf(64);
+    const nll = await nllOf({ positionScheme: "dual-chunk" });
+    assertClose(nll, reference({ dualChunk, contextLength: 64 }), 5e-3);
+  });
+
+  for (const prefillSparsity of Object.keys(prefillSelectors))
+    it(`chooses the blocks that ${prefillSparsity} chooses by whole keys`, async () => {
+      const sparse = {
+        prefillSparsity,
+        prefillThreshold: 0.5,
+        chunkLength: 64,
+        contextLength: 512,
+      };
+      const attended: (number | undefined)[] = [];
+      const tokens = randomPrompt(400);
+      for (const cacheTypeK of ["f32", "f16"]) {
+        const loaded = await load({ ...F32, ...sparse, cacheTypeK });
+        const generation = loaded.generate({ prompt: tokens, maxTokens: 1 });
+        let next = await generation.next();
+        while (!next.done) next = await generation.next();
+        attended.push(next.value.prefill?.blocksAttended);
+      }
+      const [apart = 0, inside = 1] = attended;
+      assert.ok(Math.abs(apart - inside) < 0.02, `${apart} and ${inside}`);
+    });
+
+  it("is another cache than one with the bias inside", async () => {
+    const identityOf = async (cacheTypeK: string) =>
+      (await loadKept({ ...F32, cacheTypeK })).keeper.identity;
+    assert.equal((await identityOf("q8_0")).keyBias, "apart");
+    assert.equal((await identityOf("f16")).keyBias, undefined);
+  });
+}
+
+function meanError(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  const errors = Array.from(actual, (value, i) => Math.abs(value - (expected[i] ?? Number.NaN)));
+  return errors.reduce((a, b) => a + b, 0) / errors.length;
+}
+
+async function continued(model: LanguageModel, prompt: readonly number[], maxTokens: number) {
+  const tokens: number[] = [];
+  for await (const { token } of model.generate({ prompt, maxTokens, ignoreEnd: true }))
+    tokens.push(token);
+  return tokens;
+}
