@@ -7,6 +7,7 @@
 #include "common/heads.wgsl"
 #include "common/record.wgsl"
 #include <bound>
+#include <key_bias>
 #include <key_cache> as key
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
@@ -37,7 +38,7 @@ fn main(
   let cache_row = heads[kv_head].first_row + slot;
   var key: array<vec4<f32>, VECTORS>;
   for (var i = 0u; i < bound(VECTORS); i++) {
-    key[i] = key_load(&keys, cache_row, i) * (SCALE * LOG2_E);
+    key[i] = with_bias(key_load(&keys, cache_row, i), kv_head, slot, i) * (SCALE * LOG2_E);
   }
   let num_rows = sample.num_queries * GROUP_SIZE;
   var weight = 0.0;

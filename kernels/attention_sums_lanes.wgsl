@@ -5,6 +5,7 @@ enable subgroups;
 #include "common/step.wgsl"
 #include "common/heads.wgsl"
 #include "common/record.wgsl"
+#include <key_bias>
 #include <key_cache> as key
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
@@ -31,12 +32,15 @@ fn main(
   let first_new = slots_of(heads[kv_head], step.first_slot);
   let first_slot = from_start(heads[kv_head], sample.first_slot) + workgroup.x * 2u * WORKGROUP_SIZE;
   let slots = first_slot + local_index + vec2(0u, WORKGROUP_SIZE);
-  let rows = heads[kv_head].first_row + min(slots, vec2(end_slot - 1u));
+  let held = min(slots, vec2(end_slot - 1u));
+  let rows = heads[kv_head].first_row + held;
   var near_key: array<vec4<f32>, VECTORS>;
   var far_key: array<vec4<f32>, VECTORS>;
   for (var i = 0u; i < VECTORS; i++) {
-    near_key[i] = key_load(&keys, rows.x, i) * (SCALE * LOG2_E);
-    far_key[i] = key_load(&keys, rows.y, i) * (SCALE * LOG2_E);
+    let near = with_bias(key_load(&keys, rows.x, i), kv_head, held.x, i);
+    let far = with_bias(key_load(&keys, rows.y, i), kv_head, held.y, i);
+    near_key[i] = near * (SCALE * LOG2_E);
+    far_key[i] = far * (SCALE * LOG2_E);
   }
   let num_rows = sample.num_queries * GROUP_SIZE;
   var weight = vec2(0.0);

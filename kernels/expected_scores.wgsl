@@ -3,6 +3,7 @@
 //   keys [rows, HEAD_DIM]   expected [NUM_HEADS, HEAD_DIM + 1, HEAD_DIM]: Σ, μ   logits [rows, GROUP_SIZE]
 //   grid: slots / WORKGROUP_SIZE, NUM_KV_HEADS
 #include "common/eviction.wgsl"
+#include <key_bias>
 #include <key_cache> as key
 
 @group(0) @binding(0) var<storage, read> keys: array<key_Word>;
@@ -20,7 +21,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (id.x >= slots_of(heads[id.y], eviction.length)) { return; }
   let row = heads[id.y].first_row + id.x;
   var key: array<vec4<f32>, VECTORS>;
-  for (var i = 0u; i < VECTORS; i++) { key[i] = key_load(&keys, row, i) * SCALE; }
+  for (var i = 0u; i < VECTORS; i++) {
+    key[i] = with_bias(key_load(&keys, row, i), id.y, id.x, i) * SCALE;
+  }
   // Bounds that a compiler cannot foresee: a CPU's takes minutes for the loops it unrolls.
   let vectors = min(VECTORS, VECTORS * eviction.length);
   let group_size = min(GROUP_SIZE, GROUP_SIZE * eviction.length);

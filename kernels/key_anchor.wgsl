@@ -2,6 +2,7 @@
 //   keys [rows, HEAD_DIM]   inverse_norms [rows]   anchor [NUM_KV_HEADS, HEAD_DIM]
 //   grid: HEAD_DIM / 4, NUM_KV_HEADS
 #include "common/eviction.wgsl"
+#include <key_bias>
 #include <key_cache> as key
 
 @group(0) @binding(0) var<storage, read> keys: array<key_Word>;
@@ -21,7 +22,8 @@ fn main(
   let length = slots_of(heads[workgroup.y], eviction.length);
   var sum = vec4(0.0);
   for (var slot = local_index; slot < length; slot += WORKGROUP_SIZE) {
-    sum += key_load(&keys, first_row + slot, workgroup.x) * inverse_norms[first_row + slot];
+    let key = with_bias(key_load(&keys, first_row + slot, workgroup.x), workgroup.y, slot, workgroup.x);
+    sum += key * inverse_norms[first_row + slot];
   }
   partial[local_index] = sum;
   workgroupBarrier();

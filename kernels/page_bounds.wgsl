@@ -4,6 +4,7 @@
 //   grid: HEAD_DIM / 4 / WORKGROUP_SIZE, NUM_KV_HEADS, pages
 #include "common/heads.wgsl"
 #include "common/spill.wgsl"
+#include <key_bias>
 #include <key_cache> as key
 
 @group(0) @binding(0) var<storage, read> spilled: array<u32>;
@@ -26,8 +27,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   var low = vec4(3e38);
   var high = vec4(-3e38);
   for (var i = first; i < end; i++) {
-    let row = heads[id.y].first_row + spilled[id.y * spill.rows + i];
-    let key = key_load(&keys, row, id.x);
+    let slot = spilled[id.y * spill.rows + i];
+    let row = heads[id.y].first_row + slot;
+    let key = with_bias(key_load(&keys, row, id.x), id.y, slot, id.x);
     low = min(low, key);
     high = max(high, key);
   }

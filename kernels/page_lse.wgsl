@@ -4,6 +4,7 @@
 #include "common/heads.wgsl"
 #include "common/question.wgsl"
 #include "common/page_bound.wgsl"
+#include <key_bias>
 #include <key_cache> as key
 
 @group(0) @binding(0) var<storage, read> queries: array<vec4<f32>>;
@@ -25,7 +26,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   for (var slot = 0u; slot < question.kept; slot++) {
     var score = 0.0;
     for (var i = 0u; i < bound(VECTORS); i++) {
-      score += dot(queries[query + i], key_load(&keys, first_row + slot, i));
+      let key = with_bias(key_load(&keys, first_row + slot, i), head / GROUP_SIZE, slot, i);
+      score += dot(queries[query + i], key);
     }
     let before = largest;
     largest = max(largest, score);

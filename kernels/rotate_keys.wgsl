@@ -8,6 +8,7 @@
 #include "common/angle.wgsl"
 #include <key_cache> as key
 #include <rank>
+#include <place>
 
 @group(0) @binding(0) var<storage, read> unrotated: array<key_Word>;
 @group(0) @binding(1) var<storage, read> frequencies: array<vec2<u32>>;
@@ -50,4 +51,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
   }
   key_store(&keys, row, block, packed);
+  if (block == 0u) { note_place(row, position); }
 }

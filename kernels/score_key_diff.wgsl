@@ -2,6 +2,7 @@
 //   keys [rows, HEAD_DIM]   anchor [NUM_KV_HEADS, HEAD_DIM]
 //   scores [rows]: before, 1 / ‖k‖   grid: slots / WORKGROUP_SIZE, NUM_KV_HEADS
 #include "common/eviction.wgsl"
+#include <key_bias>
 #include <key_cache> as key
 
 @group(0) @binding(0) var<storage, read> keys: array<key_Word>;
@@ -20,7 +21,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   var squares = 0.0;
   for (var i = 0u; i < HEAD_DIM / 4u; i++) {
     let direction = anchor[id.y * (HEAD_DIM / 4u) + i];
-    product += dot(key_load(&keys, row, i), direction);
+    product += dot(with_bias(key_load(&keys, row, i), id.y, id.x, i), direction);
     squares += dot(direction, direction);
   }
   scores[row] = -product * scores[row] / max(sqrt(squares), SMALLEST);

@@ -2,6 +2,7 @@
 // 1 / ‖k‖ for kernels that compare directions.
 //   keys [rows, HEAD_DIM]   scores [rows]   grid: slots / WORKGROUP_SIZE, NUM_KV_HEADS
 #include "common/eviction.wgsl"
+#include <key_bias>
 #include <key_cache> as key
 
 @group(0) @binding(0) var<storage, read> keys: array<key_Word>;
@@ -17,7 +18,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let row = heads[id.y].first_row + id.x;
   var squares = 0.0;
   for (var i = 0u; i < HEAD_DIM / 4u; i++) {
-    let key = key_load(&keys, row, i);
+    let key = with_bias(key_load(&keys, row, i), id.y, id.x, i);
     squares += dot(key, key);
   }
   let norm = sqrt(squares);

@@ -3,6 +3,7 @@
 // position and KV head alone. It is added to a key where that has been loaded.
 //   key_bias [NUM_KV_HEADS, HEAD_DIM], in front of RoPE   bias_frequencies: see common/angle.wgsl
 #include "common/angle.wgsl"
+#include <key_place>
 
 @group(0) @binding(KEY_BIAS_BINDING) var<uniform> key_bias: array<vec4<f32>, NUM_KV_HEADS * HEAD_DIM / 4u>;
 @group(0) @binding(KEY_BIAS_BINDING + 1u) var<storage, read> bias_frequencies: array<vec2<u32>>;
@@ -34,7 +35,7 @@ fn turned_bias(kv_head: u32, slot: u32, i: u32) -> vec4<f32> {
     bias_value(kv_head, others.z),
     bias_value(kv_head, others.w),
   );
-  let position = slot % BIAS_PERIOD;
+  let position = place_of(kv_head, slot) % BIAS_PERIOD;
   let angles = vec4(
     angle_of(position, bias_frequencies[pairs.x]),
     angle_of(position, bias_frequencies[pairs.y]),

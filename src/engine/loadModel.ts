@@ -78,7 +78,6 @@ async function build(
   const basis = await cacheBasisOf(settings, { config, plan, path: file.file.path, signal });
   const isKeyBiasApart = keepsBiasApart(config, {
     typeK: types.typeK,
-    isBounded: plan !== undefined,
     rotatesKeys: cacheRotations[basis.rotation ?? "off"].keys,
   });
   const cacheShape = {

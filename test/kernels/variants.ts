@@ -21,6 +21,7 @@ import {
   turnQueriesSource,
 } from "../../src/engine/model/operations/dualChunkAttention.ts";
 import { embedSource } from "../../src/engine/model/operations/embed.ts";
+import { storePlacesSource } from "../../src/engine/model/operations/keyBias.ts";
 import { linearSources } from "../../src/engine/model/operations/linearKernels.ts";
 import { nllSource } from "../../src/engine/model/operations/nll.ts";
 import { rmsNormSource } from "../../src/engine/model/operations/rmsNorm.ts";
@@ -277,7 +278,23 @@ const keyBiases: KernelVariants = (capabilities) =>
         const shape = { ...heads, ...types, scale: 1, window: 0, keyBias };
         const tail = { sinks: 4, residual: 64, ring: 192 };
         const tailed = { ...shape, lse: "all" as const, tail };
+        const listed = { ...shape, keyBias: { ...keyBias, isListed: true } };
+        const rope = { ...keyBias, epsilon, hasQkNorm: false, movesKeys: headDim === 64 };
+        const policies: CachePolicy[] = Object.values(cachePolicies);
+        const rotation = { ...heads, ...keyBias, keyType: type, notesPlaces: true } as const;
         return [
+          ...attentionSources(adapter, { ...listed, lse: "repeat" }),
+          prefillSource(adapter, listed, "listed"),
+          ...Object.values(evictionSources(adapter, listed)),
+          ...policies.flatMap(
+            (policy) =>
+              policy.scoreKernels?.({ ...listed, rope }).map(({ source }) => source) ?? [],
+          ),
+          ...Object.values(spillSources(listed)),
+          ...Object.values(scoreSources(adapter, listed, rope)),
+          rotateKeysSource(rotation),
+          rotateKeysSource({ ...rotation, isRanked: true }),
+          storePlacesSource(heads.numKvHeads),
           ...attentionSources(adapter, shape),
           ...attentionSources(adapter, tailed),
           tailSources(adapter, tailed).finish,

@@ -6,6 +6,7 @@ import { CommandList } from "../gpu/commandList.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Binding, Kernel } from "../gpu/kernel.ts";
 import type { AttentionShape } from "../model/operations/attention.ts";
+import { keyBiasBindings } from "../model/operations/keyBias.ts";
 import type { CachePlan } from "./cachePlan.ts";
 import { evictionSources, GATHER_COLUMNS, recordedSlots } from "./evictionKernels.ts";
 import type { KvCache, LayerCache } from "./kvCache.ts";
@@ -186,7 +187,10 @@ export class Eviction {
     const sums = present(cache.attentionSums);
     commands.dispatch(
       this.#kernels.sums,
-      [qkv, cache.keys, present(this.lse), sums, step, this.sampleBuffer, cache.heads],
+      [
+        ...[qkv, cache.keys, present(this.lse), sums, step, this.sampleBuffer, cache.heads],
+        ...keyBiasBindings(this.#shape.keyBias, cache),
+      ],
       [Math.ceil(slots / recordedSlots(this.#gpu.capabilities)), this.#shape.numKvHeads],
     );
   }
@@ -302,6 +306,8 @@ export class Eviction {
     gather(gatherKeys, layer.unrotatedKeys ?? layer.keys, rowBytes(keyType, headDim) / 4);
     gather(gatherValues, layer.values, rowBytes(valueType, headDim) / 4);
     if (this.plan.policy.records?.accumulates) gather(gatherSums, present(layer.attentionSums), 1);
+    // Where keys are turned anew, so are the places they are turned by.
+    if (layer.places && !layer.unrotatedKeys) gather(gatherSums, layer.places, 1);
     this.#submit(commands);
   }
 
@@ -315,7 +321,8 @@ export class Eviction {
     const longest = cache.slots[layer]?.longest ?? 0;
     for (const { kernel, of } of this.#kernels.scores) {
       const bound = of.buffers.map((name) => this.#buffer(name, { layer, buffers, scores }));
-      commands.dispatch(kernel, [...bound, ...uniforms], of.grid(longest));
+      const bias = of.buffers.includes("keys") ? keyBiasBindings(this.#shape.keyBias, buffers) : [];
+      commands.dispatch(kernel, [...bound, ...uniforms, ...bias], of.grid(longest));
     }
   }
 

@@ -3,6 +3,7 @@
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { float, type KernelSource } from "../gpu/linkKernel.ts";
 import { type AttentionShape, tileOf } from "../model/operations/attention.ts";
+import { keyBiasLink } from "../model/operations/keyBias.ts";
 import { boundPart, runsLanes } from "../model/operations/parts.ts";
 import { qkvSize } from "../model/operations/rope.ts";
 import { cacheTypes, rowBytes } from "./types.ts";
@@ -35,7 +36,8 @@ export function evictionSources(
   takesMaximum = false,
 ): EvictionSources {
   const { numHeads, numKvHeads, headDim, keyType, valueType } = shape;
-  const keyCache = { key_cache: cacheTypes[keyType].part };
+  const bias = keyBiasLink(shape.keyBias, 7);
+  const keyCache = { key_cache: cacheTypes[keyType].part, ...bias.parts };
   const record = {
     WORKGROUP_SIZE: RECORD_WORKGROUP,
     NUM_HEADS: numHeads,
@@ -44,6 +46,7 @@ export function evictionSources(
     QKV_SIZE: qkvSize(shape),
     SCALE: float(shape.scale),
     TAKES_MAXIMUM: takesMaximum,
+    ...bias.constants,
   };
   const gather = (rowWords: number): KernelSource => ({
     file: "gather_rows.wgsl",

@@ -43,7 +43,7 @@ export interface KvCacheShape {
 }
 
 /** What a layer holds for each slot; those behind `values` only where the plan needs them. */
-export type Plane = "keys" | "values" | "unrotatedKeys" | "positions" | "attentionSums";
+export type Plane = "keys" | "values" | "unrotatedKeys" | "places" | "positions" | "attentionSums";
 
 /** One layer's cache. */
 export interface LayerCache extends CacheBuffers {
@@ -371,13 +371,20 @@ export class KvCache {
   }
 }
 
-function planesOf({ typeK, typeV, headDim, plan }: KvCacheShape): [Plane, number][] {
+function planesOf({
+  typeK,
+  typeV,
+  headDim,
+  plan,
+  isKeyBiasApart,
+}: KvCacheShape): [Plane, number][] {
   const planes: [Plane, number][] = [
     ["keys", rowBytes(typeK, headDim)],
     ["values", rowBytes(typeV, headDim)],
   ];
   if (plan === undefined) return planes;
   if (plan.scheme.movesKeys) planes.push(["unrotatedKeys", rowBytes(typeK, headDim)]);
+  if (isKeyBiasApart) planes.push(["places", 4]);
   planes.push(["positions", 4]);
   const { records } = plan.policy;
   if (records && records.queries !== "statistics") planes.push(["attentionSums", 4]);

@@ -5,6 +5,7 @@ import type { CommandList } from "../gpu/commandList.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Kernel } from "../gpu/kernel.ts";
 import { float, type KernelSource } from "../gpu/linkKernel.ts";
+import { keyBiasLink } from "../model/operations/keyBias.ts";
 import { type HeadShape, packFrequencies, qkvSize } from "../model/operations/rope.ts";
 import type { KvCache } from "./kvCache.ts";
 import type { QueryRope, ScoreKernel, ScoreShape, StatisticsBuffer } from "./policies/policy.ts";
@@ -20,6 +21,7 @@ export function expectedAttentionScores(shape: ScoreShape): readonly ScoreKernel
   const { numHeads, numKvHeads, headDim, scale, rope } = shape;
   if (rope === undefined) throw new Error("expected attention needs to know how queries turn");
   const heads = { WORKGROUP_SIZE, NUM_HEADS: numHeads, NUM_KV_HEADS: numKvHeads };
+  const bias = keyBiasLink(shape.keyBias, 5);
   const perSlot = (slots: number) => [Math.ceil(slots / WORKGROUP_SIZE), numKvHeads] as const;
   const perHead = () => [numHeads] as const;
   return [
@@ -42,8 +44,8 @@ export function expectedAttentionScores(shape: ScoreShape): readonly ScoreKernel
     {
       source: {
         file: "expected_scores.wgsl",
-        parts: { key_cache: cacheTypes[shape.keyType].part },
-        constants: { ...heads, HEAD_DIM: headDim, SCALE: float(scale) },
+        parts: { key_cache: cacheTypes[shape.keyType].part, ...bias.parts },
+        constants: { ...heads, HEAD_DIM: headDim, SCALE: float(scale), ...bias.constants },
       },
       buffers: ["keys", "expected", "logits"],
       grid: perSlot,

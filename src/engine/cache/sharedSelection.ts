@@ -181,6 +181,7 @@ export class SharedSelection {
     gather(gatherValues, from.values, to.values);
     if (this.#plan.policy.records?.accumulates)
       gather(gatherSums, present(from.attentionSums), to.attentionSums);
+    if (from.places && !from.unrotatedKeys) gather(gatherSums, from.places, to.places);
   }
 
   /** Slots kept of a layer, and their number in each head. */

@@ -349,8 +349,9 @@ export class Decoder {
     layer: number,
     { tokens, step, cacheLength, isDense, sample, isRepeat }: Pass,
   ): void {
-    const { frequencies, attention, repeatAttention, dual, rotateKeys, basis, tailAttention } =
-      this.#layer(layer);
+    const operations = this.#layer(layer);
+    const { frequencies, attention, repeatAttention, dual, basis, tailAttention } = operations;
+    const { rotateKeys, storePlaces } = operations;
     const cache = this.#layerCache(layer);
     const { qkv, attended } = this.activations;
     const longest = this.#longest(layer, cacheLength);
@@ -362,6 +363,7 @@ export class Decoder {
     attention.encodeStore(commands, { ...buffers, cache: stored }, tokens);
     if (tail) tailAttention?.encodeGroups(commands, { qkv, tail, cache, step }, tokens);
     rotateKeys?.(commands, { cache, frequencies, step }, tokens);
+    storePlaces?.(commands, { cache, step }, tokens);
     if (dual !== undefined && this.dualChunk !== undefined) {
       const place = { layer: dual, slots: this.#slots(layer), frequencies };
       this.dualChunk.encode(commands, place, buffers, { tokens, cacheLength });

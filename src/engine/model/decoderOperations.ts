@@ -17,7 +17,7 @@ import {
   type DualChunkLayer,
 } from "./operations/dualChunkAttention.ts";
 import { createEmbed, type Embed } from "./operations/embed.ts";
-import { uploadKeyBias } from "./operations/keyBias.ts";
+import { createStorePlaces, type StorePlaces, uploadKeyBias } from "./operations/keyBias.ts";
 import { createNll, type Nll } from "./operations/nll.ts";
 import { createRmsNorm, type RmsNorm } from "./operations/rmsNorm.ts";
 import { createRope, packFrequencies, type Rope } from "./operations/rope.ts";
@@ -61,6 +61,8 @@ export interface LayerOperations {
   readonly tailAttention?: TailAttention;
   /** Factors that the basis uses, released with the layer. */
   readonly scales?: GPUBuffer;
+  /** Where the cache lists what keys were turned by, and they are not turned later. */
+  readonly storePlaces?: StorePlaces;
   /** The bias that keys are cached without, released with the layer. */
   readonly keyBias?: GPUBuffer;
   /** As `rotateKeys`, by a table of ranks, where evicted tokens come back. */
@@ -112,6 +114,12 @@ export async function createOperations(
     valueType,
     tail,
   };
+  const globalShape = {
+    ...attentionShape,
+    ...(isKeyBiasApart && {
+      keyBias: { ...globalRope(config, ropes), isListed: plan !== undefined },
+    }),
+  };
   const queries = plan?.policy.records?.queries;
   const isRepeated = queries === "repeat";
   const isRecorded = queries === "all" || typeof queries === "number";
@@ -131,7 +139,12 @@ export async function createOperations(
       rotatesKeys: !movesKeys,
       ...(dualChunk && !layer.slidingWindow && { period: dualChunk.chunkLength }),
     };
-    const shape = { ...attentionShape, ...(isKeyBiasApart && { keyBias: ropeShape }) };
+    const isListed = plan !== undefined;
+    const notesPlaces = isListed && isKeyBiasApart === true;
+    const shape = {
+      ...attentionShape,
+      ...(isKeyBiasApart && { keyBias: { ...ropeShape, isListed } }),
+    };
     const dual =
       dualChunk && !layer.slidingWindow
         ? await createDualChunkLayer(gpu, dualChunk, { ...shape, ...ropeShape })
@@ -142,18 +155,27 @@ export async function createOperations(
     const tailed = tail && { ...shape, tail, window: layer.slidingWindow ?? 0 };
     const recalls = (plan?.recall ?? 0) > 0;
     const window = layer.slidingWindow ?? 0;
-    const [rope, attention, repeatAttention, rotateKeys, rotateRanked, basis, tailAttention] =
-      await Promise.all([
-        createRope(gpu, ropeShape),
-        dual?.own ?? createAttention(gpu, { ...shape, window, lse }),
-        isRepeated ? createAttention(gpu, { ...attentionShape, window, lse: "repeat" }) : undefined,
-        movesKeys ? createRotateKeys(gpu, { ...ropeShape, keyType }) : undefined,
-        movesKeys && recalls
-          ? createRotateKeys(gpu, { ...ropeShape, keyType, isRanked: true })
-          : undefined,
-        createCacheBasis(gpu, attentionShape, { rotation: cacheRotations[rotation], scales }),
-        tailed && createTailAttention(gpu, tailed),
-      ]);
+    const [
+      rope,
+      attention,
+      repeatAttention,
+      rotateKeys,
+      rotateRanked,
+      basis,
+      tailAttention,
+      storePlaces,
+    ] = await Promise.all([
+      createRope(gpu, ropeShape),
+      dual?.own ?? createAttention(gpu, { ...shape, window, lse }),
+      isRepeated ? createAttention(gpu, { ...shape, window, lse: "repeat" }) : undefined,
+      movesKeys ? createRotateKeys(gpu, { ...ropeShape, keyType, notesPlaces }) : undefined,
+      movesKeys && recalls
+        ? createRotateKeys(gpu, { ...ropeShape, keyType, notesPlaces, isRanked: true })
+        : undefined,
+      createCacheBasis(gpu, attentionShape, { rotation: cacheRotations[rotation], scales }),
+      tailed && createTailAttention(gpu, tailed),
+      notesPlaces && !movesKeys ? createStorePlaces(gpu, config.numKvHeads) : undefined,
+    ]);
     const packed = packFrequencies(frequencies.invFreq);
     const uploaded = gpu.buffers.upload("parameters", packed);
     const { keyBias: bias } = weights.layers[index] ?? {};
@@ -167,6 +189,7 @@ export async function createOperations(
       ...(dual && { dual }),
       ...(tailAttention && { tailAttention }),
       ...(keyBias && { keyBias }),
+      ...(storePlaces && { storePlaces }),
     };
     return { rope, attention, frequencies: uploaded, ...optional, ...(scales && { scales }) };
   });
@@ -183,7 +206,7 @@ export async function createOperations(
     recall: plan?.recall
       ? await createRecall(gpu, {
           plan,
-          shape: attentionShape,
+          shape: globalShape,
           rope: { ...globalRope(config, ropes), movesKeys },
           numLayers: config.numLayers,
           tokensRead: () => cache.tokensRead,
@@ -192,18 +215,14 @@ export async function createOperations(
     eviction:
       plan &&
       (await createEviction(gpu, plan, {
-        shape: attentionShape,
+        shape: globalShape,
         chunkLength,
         rope: { ...globalRope(config, ropes), movesKeys, hasQkNorm: config.hasQkNorm, epsilon },
       })),
     sparsePrefill:
       sparsity &&
       (await createSparsePrefill(gpu, sparsity, {
-        shape: {
-          ...attentionShape,
-          lse,
-          ...(isKeyBiasApart && { keyBias: globalRope(config, ropes) }),
-        },
+        shape: { ...globalShape, lse },
         numLayers: config.numLayers,
         chunkLength,
       })),

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { dualChunkOf } from "../../../src/engine/cache/dualChunk.ts";
+import { cachePolicies } from "../../../src/engine/cache/policies/index.ts";
 import { withoutOptionalFeatures } from "../../../src/engine/gpu/capabilities.ts";
 import type { GpuOptions } from "../../../src/engine/gpu/device.ts";
 import type { LanguageModel } from "../../../src/engine/languageModel.ts";
@@ -16,7 +17,7 @@ import {
   referenceNll,
 } from "../../reference/decoder.ts";
 import { assertClose } from "../../support/close.ts";
-import { type RandomModel, randomPrompt } from "../../support/randomModel.ts";
+import { type RandomModel, randomPrompt, writeRandomModel } from "../../support/randomModel.ts";
 import { useRandomModels } from "../../support/randomModels.ts";
 import { useTemporaryFolder } from "../../support/temporaryFolder.ts";
 
@@ -43,12 +44,15 @@ function suite(options: GpuOptions): void {
   };
   const { load, loadKept } = useRandomModels(folder, random, options);
   let model: ReferenceModel;
+  /** The model with a bias that 16 bits hold well, for comparisons with a cache that has it inside. */
+  const mildly = (): string => join(folder(), "mild.gguf");
   before(async () => {
+    await writeRandomModel(mildly(), { ...random, keyBiasSpread: 1 });
     model = await loadReferenceModel(join(folder(), "random.gguf"));
   });
 
-  const nllOf = async (settings: ModelSettings): Promise<Float32Array> => {
-    const loaded = await load({ ...F32, contextLength: 256, ...settings });
+  const nllOf = async (settings: ModelSettings, file?: string): Promise<Float32Array> => {
+    const loaded = await load({ ...F32, contextLength: 256, ...settings }, file);
     return await loaded.scoreTokens(TOKENS);
   };
   const reference = (options: ReferenceOptions = {}): Float64Array =>
@@ -103,6 +107,52 @@ function suite(options: GpuOptions): void {
       }
       const [apart = 0, inside = 1] = attended;
       assert.ok(Math.abs(apart - inside) < 0.02, `${apart} and ${inside}`);
+    });
+
+  for (const cachePolicy of Object.keys(cachePolicies).filter((id) => id !== "full"))
+    it(`keeps what ${cachePolicy} keeps by whole keys`, async () => {
+      const bounded = { cachePolicy, cacheBudget: 40, positionScheme: "original", chunkLength: 16 };
+      const apart = await nllOf(bounded);
+      // A rotation leaves the bias inside, and f32 as it was; expected attention has keys as the model makes them.
+      const inside =
+        cachePolicy === "expected-attention" ? { cacheTypeK: "f16" } : { cacheRotation: "keys" };
+      const whole = await nllOf({ ...bounded, ...inside });
+      assertClose(apart, whole, cachePolicy === "expected-attention" ? 0.5 : 5e-3);
+    });
+
+  it("keeps it where heads compete, and where positions are those in the cache", async () => {
+    const competing = {
+      ...{ cachePolicy: "key-diff", cacheAllocation: "head-adaptive", cacheBudget: 40 },
+      ...{ positionScheme: "original", chunkLength: 16 },
+    };
+    const whole = await nllOf({ ...competing, cacheRotation: "keys" });
+    assertClose(await nllOf(competing), whole, 5e-3);
+    for (const cacheAllocation of ["uniform", "head-adaptive"]) {
+      const moving = { ...competing, cacheAllocation, positionScheme: "in-cache" };
+      const halves = await nllOf({ ...moving, cacheTypeK: "f16" }, mildly());
+      const error = meanError(await nllOf(moving, mildly()), halves);
+      assert.ok(error < 0.01, `${cacheAllocation}: ${error}`);
+    }
+  });
+
+  for (const positionScheme of ["original", "in-cache"])
+    it(`brings back what was evicted, positions ${positionScheme}`, async () => {
+      const recalling = {
+        ...{ cachePolicy: "streaming-llm", cacheBudget: 40, cacheRecall: 32, chunkLength: 16 },
+        ...{ positionScheme, contextLength: 512 },
+      };
+      const answer = async (settings: ModelSettings) => {
+        const loaded = await load({ ...F32, ...recalling, ...settings }, mildly());
+        const prompt = randomPrompt(200);
+        const wanted = Array.from({ length: 4 }, () => [5, 6, 7, 8]);
+        const first = await loaded.logProbabilities(prompt, wanted);
+        // The cache is as it was before the question.
+        const again = await loaded.logProbabilities(prompt, wanted);
+        return [...first.flat(), ...again.flat()];
+      };
+      const halves = await answer({ cacheTypeK: "f16" });
+      const error = meanError(await answer({}), halves);
+      assert.ok(error < 0.02, `${error}`);
     });
 
   it("is another cache than one with the bias inside", async () => {

@@ -3,6 +3,7 @@
 
 import type { Grid } from "../../gpu/commandList.ts";
 import type { KernelSource } from "../../gpu/linkKernel.ts";
+import type { KeyBiasShape } from "../../model/operations/keyBias.ts";
 import type { HeadShape, RopeShape } from "../../model/operations/rope.ts";
 import type { CacheAllocationId } from "../allocations/index.ts";
 import type { PositionSchemeId } from "../positionSchemes.ts";
@@ -17,6 +18,8 @@ export interface ScoreShape {
   readonly valueType: CacheTypeId;
   /** Multiplies q·k. */
   readonly scale: number;
+  /** Where the cache holds keys without their bias. */
+  readonly keyBias?: KeyBiasShape | undefined;
   /** For policies that look at the statistics of queries. */
   readonly rope?: QueryRope;
 }
@@ -40,7 +43,7 @@ export type ScoreBuffer =
 /** Buffers of the statistics of queries, see `queryStatistics.ts`. */
 export type StatisticsBuffer = "frequencies" | "moments" | "expected" | "logits" | "rowLse";
 
-/** One dispatch. Behind its buffers a kernel gets the eviction's uniform and the heads'. */
+/** One dispatch. Behind its buffers a kernel gets the eviction's uniform and the heads', and one that reads keys their bias. */
 export interface ScoreKernel {
   readonly source: KernelSource;
   readonly buffers: readonly ScoreBuffer[];

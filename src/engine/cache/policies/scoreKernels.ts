@@ -1,5 +1,6 @@
 // Score kernels that several policies share.
 
+import { keyBiasLink } from "../../model/operations/keyBias.ts";
 import { cacheTypes } from "../types.ts";
 import type { ScoreKernel, ScoreShape } from "./policy.ts";
 
@@ -32,14 +33,16 @@ export function attentionScore(
 
 /** −‖k‖, or 1 / ‖k‖. */
 export function keyNormScore(
-  { numKvHeads, headDim, keyType }: ScoreShape,
+  { numKvHeads, headDim, keyType, keyBias }: ScoreShape,
   isInverse: boolean,
 ): ScoreKernel {
+  const bias = keyBiasLink(keyBias, 4);
   return {
     source: {
       file: "score_key_norm.wgsl",
-      parts: { key_cache: cacheTypes[keyType].part },
+      parts: { key_cache: cacheTypes[keyType].part, ...bias.parts },
       constants: {
+        ...bias.constants,
         WORKGROUP_SIZE,
         NUM_KV_HEADS: numKvHeads,
         HEAD_DIM: headDim,
@@ -67,8 +70,10 @@ export function valueNormScore({ numKvHeads, headDim, valueType }: ScoreShape): 
 /** −cos(k, anchor), the anchor being the mean direction of a head's keys. */
 export function keyDifferenceScores(shape: ScoreShape): readonly ScoreKernel[] {
   const { numKvHeads, headDim, keyType } = shape;
-  const parts = { key_cache: cacheTypes[keyType].part };
-  const constants = { WORKGROUP_SIZE, NUM_KV_HEADS: numKvHeads, HEAD_DIM: headDim };
+  const bias = keyBiasLink(shape.keyBias, 5);
+  const parts = { key_cache: cacheTypes[keyType].part, ...bias.parts };
+  const heads = { WORKGROUP_SIZE, NUM_KV_HEADS: numKvHeads, HEAD_DIM: headDim };
+  const constants = { ...heads, ...bias.constants };
   return [
     keyNormScore(shape, true),
     {

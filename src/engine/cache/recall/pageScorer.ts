@@ -5,6 +5,7 @@ import { CommandList } from "../../gpu/commandList.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import type { Kernel } from "../../gpu/kernel.ts";
 import type { AttentionShape } from "../../model/operations/attention.ts";
+import { keyBiasBindings } from "../../model/operations/keyBias.ts";
 import type { LayerCache } from "../kvCache.ts";
 import { type PageRope, queryVersions, SCORE_WORKGROUP, scoreSources } from "./recallKernels.ts";
 
@@ -96,7 +97,10 @@ export class PageScorer {
     );
     commands.dispatch(
       this.#kernels.lse,
-      [this.#queries, bounds, cache.keys, this.#lse, question, cache.heads],
+      [
+        ...[this.#queries, bounds, cache.keys, this.#lse, question, cache.heads],
+        ...keyBiasBindings(this.#shape.keyBias, cache),
+      ],
       [Math.ceil(numTokens / SCORE_WORKGROUP), numHeads],
     );
     commands.dispatch(

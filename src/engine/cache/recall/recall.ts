@@ -6,6 +6,7 @@ import type { CacheStats } from "../../../protocol.ts";
 import type { CommandList } from "../../gpu/commandList.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import type { AttentionShape } from "../../model/operations/attention.ts";
+import { unturned } from "../../model/operations/keyBias.ts";
 import type { CachePlan } from "../cachePlan.ts";
 import type { KvCache, LayerCache } from "../kvCache.ts";
 import { choosePages, positionsIn, ranksOf } from "./choosePages.ts";
@@ -202,6 +203,8 @@ export class Recall {
     const { buffers } = this.#gpu;
     buffers.write(cache.unrotatedKeys ?? cache.keys, first * keyBytes, keys);
     buffers.write(cache.values, first * valueBytes, values);
+    // Where keys are turned by rank, so are the places noted.
+    if (cache.places && !cache.unrotatedKeys) buffers.write(cache.places, 4 * first, positions);
     return positions;
   }
 
@@ -250,7 +253,8 @@ export async function createRecall(gpu: Gpu, parts: RecallParts): Promise<Recall
     openFile: () => openPageFile(),
   });
   const bounds = new PageBounds(gpu, { ...shape, numLayers });
-  const spill = await createSpill(gpu, { shape, bounds, store });
+  const spilled = rope.movesKeys ? { ...shape, keyBias: unturned(shape.keyBias) } : shape;
+  const spill = await createSpill(gpu, { shape: spilled, bounds, store });
   const scorer = await createPageScorer(gpu, shape, rope);
   return new Recall(gpu, parts, { store, bounds, spill, scorer });
 }

@@ -3,6 +3,7 @@
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { float, type KernelSource } from "../../gpu/linkKernel.ts";
 import type { AttentionShape } from "../../model/operations/attention.ts";
+import { keyBiasLink } from "../../model/operations/keyBias.ts";
 import { qkvSize, type RopeShape } from "../../model/operations/rope.ts";
 import { cacheTypes } from "../types.ts";
 import { PAGE_TOKENS, pageLayout } from "./pageLayout.ts";
@@ -20,7 +21,9 @@ export interface SpillSources {
   readonly bounds: KernelSource;
 }
 
+/** `shape.keyBias`: as the spilled keys have it, see `unturned`. */
 export function spillSources(shape: AttentionShape): SpillSources {
+  const bias = keyBiasLink(shape.keyBias, 5);
   const { numKvHeads, headDim, keyType } = shape;
   const layout = pageLayout(shape);
   const record = {
@@ -42,8 +45,9 @@ export function spillSources(shape: AttentionShape): SpillSources {
     values: rows(layout.valuesAt, layout.valueBytes),
     bounds: {
       file: "page_bounds.wgsl",
-      parts: { key_cache: cacheTypes[keyType].part },
+      parts: { key_cache: cacheTypes[keyType].part, ...bias.parts },
       constants: {
+        ...bias.constants,
         WORKGROUP_SIZE: BOUNDS_WORKGROUP,
         NUM_KV_HEADS: numKvHeads,
         HEAD_DIM: headDim,
@@ -83,6 +87,7 @@ export function scoreSources(
     HEAD_DIM: shape.headDim,
     REFERENCES: queryVersions(rope) - 1,
   };
+  const bias = keyBiasLink(shape.keyBias, 6);
   const paged = { ...constants, NUM_KV_HEADS: shape.numKvHeads };
   return {
     queries: {
@@ -99,8 +104,8 @@ export function scoreSources(
     },
     lse: {
       file: "page_lse.wgsl",
-      parts: { ...parts, key_cache: cacheTypes[shape.keyType].part },
-      constants: paged,
+      parts: { ...parts, key_cache: cacheTypes[shape.keyType].part, ...bias.parts },
+      constants: { ...paged, ...bias.constants },
     },
     scores: { file: "score_pages.wgsl", parts, constants: paged },
   };

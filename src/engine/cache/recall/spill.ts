@@ -6,6 +6,7 @@ import type { CommandList } from "../../gpu/commandList.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import type { Kernel } from "../../gpu/kernel.ts";
 import type { AttentionShape } from "../../model/operations/attention.ts";
+import { keyBiasBindings } from "../../model/operations/keyBias.ts";
 import type { KvCache, LayerCache } from "../kvCache.ts";
 import type { PageBounds } from "./pageBounds.ts";
 import { PAGE_TOKENS, type PageLayout, pageLayout, pagesOf } from "./pageLayout.ts";
@@ -127,7 +128,10 @@ export class Spill {
     const numPages = pagesOf(dropped.tokens);
     commands.dispatch(
       bounds,
-      [spilled, stored, this.#bounds.of(layer), ...uniforms],
+      [
+        ...[spilled, stored, this.#bounds.of(layer), ...uniforms],
+        ...keyBiasBindings(this.#shape.keyBias, cache),
+      ],
       [Math.ceil(headDim / 4 / BOUNDS_WORKGROUP), numKvHeads, numPages],
     );
     const bytes = numPages * pageBytes;

@@ -38,6 +38,8 @@ export interface CacheBuffers {
   readonly heads: GPUBuffer;
   /** What keys are held without. */
   readonly keyBias?: KeyBiasBuffers | undefined;
+  /** Positions that keys were turned by [rows], where they are held so and slots are none. */
+  readonly places?: GPUBuffer;
 }
 
 export interface AttentionBuffers {

@@ -1,14 +1,20 @@
 // Host side of kernels/common/key_bias.wgsl: a bias of keys that is kept out of the cache's rows and added where they are loaded.
 
+import type { LayerCache } from "../../cache/kvCache.ts";
 import type { CacheTypeId } from "../../cache/types.ts";
 import { BufferUsage } from "../../gpu/bufferUsage.ts";
+import type { CommandList } from "../../gpu/commandList.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { float, type KernelSource } from "../../gpu/linkKernel.ts";
 import type { DecoderConfig } from "../decoderConfig.ts";
 import type { RopeShape } from "./rope.ts";
 
 /** How positions turn the bias: as they turn keys. */
-export type KeyBiasShape = Pick<RopeShape, "ropeDim" | "pairing" | "attentionFactor" | "period">;
+export interface KeyBiasShape
+  extends Pick<RopeShape, "ropeDim" | "pairing" | "attentionFactor" | "period"> {
+  /** Evictions part slots from positions: the cache lists what each key was turned by. */
+  readonly isListed?: boolean;
+}
 
 export interface KeyBiasBuffers {
   /** Uniform [numKvHeads, headDim], in front of RoPE. */
@@ -19,8 +25,6 @@ export interface KeyBiasBuffers {
 
 interface CacheBasics {
   readonly typeK: CacheTypeId;
-  /** Tokens may be evicted: a slot is no position. */
-  readonly isBounded: boolean;
   /** Keys are cached rotated by a Hadamard matrix, which spreads a bias over all dimensions and does not commute with RoPE. */
   readonly rotatesKeys: boolean;
 }
@@ -28,10 +32,10 @@ interface CacheBasics {
 /** Whether a cache holds keys without their bias: where it rounds them. In f16 a bias costs nothing, and in f32 it shows exactness. */
 export function keepsBiasApart(
   { hasQkvBias, hasQkNorm }: Pick<DecoderConfig, "hasQkvBias" | "hasQkNorm">,
-  { typeK, isBounded, rotatesKeys }: CacheBasics,
+  { typeK, rotatesKeys }: CacheBasics,
 ): boolean {
   // A norm behind the bias is not linear.
-  return hasQkvBias && !hasQkNorm && typeK !== "f16" && !isBounded && !rotatesKeys;
+  return hasQkvBias && !hasQkNorm && typeK !== "f16" && !rotatesKeys;
 }
 
 /** The part behind `#include <key_bias>`, its first binding being `binding`. */
@@ -41,7 +45,10 @@ export function keyBiasLink(
 ): Required<Pick<KernelSource, "parts" | "constants">> {
   if (shape === undefined) return { parts: { key_bias: "common/key_whole.wgsl" }, constants: {} };
   return {
-    parts: { key_bias: "common/key_bias.wgsl" },
+    parts: {
+      key_bias: "common/key_bias.wgsl",
+      key_place: shape.isListed ? "common/place_listed.wgsl" : "common/place_slot.wgsl",
+    },
     constants: {
       KEY_BIAS_BINDING: binding,
       BIAS_ROPE_DIM: shape.ropeDim,
@@ -55,14 +62,28 @@ export function keyBiasLink(
 /** Longer than any text. */
 const NO_PERIOD = 2 ** 32 - 1;
 
+/** What a layer's cache has for keys that are held without their bias. */
+interface KeyBiasCache {
+  readonly keyBias?: KeyBiasBuffers | undefined;
+  readonly places?: GPUBuffer;
+}
+
 /** What a kernel with the part is bound to, behind its own buffers. */
 export function keyBiasBindings(
   shape: KeyBiasShape | undefined,
-  { keyBias }: { readonly keyBias?: KeyBiasBuffers | undefined },
+  { keyBias, places }: KeyBiasCache,
 ): GPUBuffer[] {
   if (shape === undefined) return [];
   if (keyBias === undefined) throw new Error("the cache lacks the bias that its keys are without");
-  return [keyBias.bias, keyBias.frequencies];
+  const bindings = [keyBias.bias, keyBias.frequencies];
+  if (!shape.isListed) return bindings;
+  if (places === undefined) throw new Error("the cache does not list what its keys were turned by");
+  return [...bindings, places];
+}
+
+/** The shape for kernels that read keys in front of RoPE: at position 0 nothing is turned. */
+export function unturned(shape: KeyBiasShape | undefined): KeyBiasShape | undefined {
+  return shape && { ...shape, isListed: false, attentionFactor: 1, period: 1 };
 }
 
 /** A layer's bias on the GPU, smoothed as its keys are: λ is the same for both dimensions of a pair, so that RoPE may follow. */
@@ -71,4 +92,32 @@ export function uploadKeyBias(gpu: Gpu, bias: Float32Array, lambda?: Float32Arra
   return gpu.buffers.upload("parameters", smoothed, {
     usage: BufferUsage.UNIFORM | BufferUsage.COPY_DST,
   });
+}
+
+const PLACES_WORKGROUP = 32;
+
+export function storePlacesSource(numKvHeads: number): KernelSource {
+  return {
+    file: "store_places.wgsl",
+    constants: { WORKGROUP_SIZE: PLACES_WORKGROUP, NUM_KV_HEADS: numKvHeads },
+  };
+}
+
+/** Notes what a pass's keys were turned by, in caches that list it. */
+export type StorePlaces = (
+  commands: CommandList,
+  buffers: { readonly cache: LayerCache; readonly step: GPUBuffer },
+  tokens: number,
+) => void;
+
+export async function createStorePlaces(gpu: Gpu, numKvHeads: number): Promise<StorePlaces> {
+  const kernel = await gpu.kernels.get(storePlacesSource(numKvHeads));
+  return (commands, { cache: { places, heads }, step }, tokens) => {
+    if (places === undefined) throw new Error("the cache has no places");
+    commands.dispatch(
+      kernel,
+      [places, step, heads],
+      [Math.ceil(numKvHeads / PLACES_WORKGROUP), tokens],
+    );
+  };
 }

@@ -11,6 +11,8 @@ export interface RotateKeysShape
   readonly keyType: CacheTypeId;
   /** Ranks from a table instead of slots. */
   readonly isRanked?: boolean;
+  /** What keys are turned by is noted, see keyBias.ts. */
+  readonly notesPlaces?: boolean;
 }
 
 export interface RotateKeysBuffers {
@@ -18,6 +20,7 @@ export interface RotateKeysBuffers {
     readonly unrotatedKeys?: GPUBuffer;
     readonly keys: GPUBuffer;
     readonly heads: GPUBuffer;
+    readonly places?: GPUBuffer;
   };
   readonly frequencies: GPUBuffer;
   /** Its slots are turned, from `firstSlot` on; from 0 on, all that a head holds. */
@@ -36,6 +39,7 @@ export function rotateKeysSource(shape: RotateKeysShape): KernelSource {
     parts: {
       key_cache: cacheTypes[shape.keyType].part,
       rank: shape.isRanked ? "rank/table.wgsl" : "rank/slot.wgsl",
+      place: shape.notesPlaces ? "common/place_noted.wgsl" : "common/place_dropped.wgsl",
     },
     constants: {
       WORKGROUP_SIZE,
@@ -44,6 +48,7 @@ export function rotateKeysSource(shape: RotateKeysShape): KernelSource {
       ROPE_DIM: shape.ropeDim,
       IS_INTERLEAVED: shape.pairing === "interleaved",
       ATTENTION_FACTOR: float(shape.attentionFactor),
+      ...(shape.notesPlaces && { PLACES_BINDING: shape.isRanked ? 6 : 5 }),
     },
   };
 }
@@ -52,11 +57,14 @@ export async function createRotateKeys(gpu: Gpu, shape: RotateKeysShape): Promis
   const kernel = await gpu.kernels.get(rotateKeysSource(shape));
   const blocks = shape.headDim / cacheTypes[shape.keyType].blockSize;
   return (commands, { cache, frequencies, step, ranks }, slots) => {
-    const { unrotatedKeys, keys, heads } = cache;
+    const { unrotatedKeys, keys, heads, places } = cache;
     if (unrotatedKeys === undefined) throw new Error("the cache has no keys before RoPE");
     commands.dispatch(
       kernel,
-      [unrotatedKeys, frequencies, keys, step, heads, ...(ranks ? [ranks] : [])],
+      [
+        ...[unrotatedKeys, frequencies, keys, step, heads],
+        ...[...(ranks ? [ranks] : []), ...(shape.notesPlaces && places ? [places] : [])],
+      ],
       [Math.ceil((slots * blocks) / WORKGROUP_SIZE), shape.numKvHeads],
     );
   };

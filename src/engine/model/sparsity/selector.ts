@@ -39,6 +39,7 @@ export type SelectorBuffer =
   | "heads"
   | "keyBias"
   | "keyFrequencies"
+  | "places"
   | "scores"
   | "lists"
   | "attended"

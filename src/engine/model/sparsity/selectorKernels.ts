@@ -28,7 +28,8 @@ export function headConstants(shape: SelectorShape): Readonly<Record<string, num
 
 /** What kernels that read keys are bound to behind their own buffers, see `keyBiasLink`. */
 export function keyBiasBuffers({ keyBias }: SelectorShape): SelectorBuffer[] {
-  return keyBias ? ["keyBias", "keyFrequencies"] : [];
+  if (keyBias === undefined) return [];
+  return ["keyBias", "keyFrequencies", ...(keyBias.isListed ? (["places"] as const) : [])];
 }
 
 /** A pass's query blocks times the KV heads, each with a set of rows. */

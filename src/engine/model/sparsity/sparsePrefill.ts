@@ -113,6 +113,7 @@ export class SparsePrefill {
         keyBias: cache.keyBias.bias,
         keyFrequencies: cache.keyBias.frequencies,
       }),
+      ...(cache.places && { places: cache.places }),
     };
     const buffer = (name: SelectorBuffer): Binding => {
       const found = given[name] ?? this.#scratch.get(name) ?? this.#constants.get(name);
