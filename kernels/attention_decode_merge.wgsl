@@ -4,6 +4,7 @@
 #include "common/step.wgsl"
 #include "common/heads.wgsl"
 #include <row_lse>
+#include <row_query>
 
 @group(0) @binding(0) var<storage, read> partial: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> statistics: array<vec2<f32>>;
@@ -32,5 +33,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     total += share * partial[s * NUM_HEADS * VECTORS + id.x];
   }
   output[id.x] = total / sum;
-  if (id.x % VECTORS == 0u) { emit_lse(head, largest + log2(sum)); }
+  let lse = largest + log2(sum);
+  if (id.x % VECTORS == 0u) { emit_lse(head, lse); }
+  keep_query(id.x, head, lse);
 }

@@ -57,6 +57,7 @@ export class GpuLanguageModel implements LanguageModel {
       ...{ gpu: parts.gpu, cache: parts.cache, decoder: parts.decoder },
       ...{ identity: parts.cacheIdentity, sharesBlocks: parts.sharesBlocks },
       device: deviceDigest(parts.gpu),
+      settle: () => parts.generated?.settle(),
       parts: [
         ...(parts.decoder.recall ? [parts.decoder.recall.saved] : []),
         ...(parts.cache.tail ? [parts.cache.tail] : []),
@@ -124,6 +125,8 @@ export class GpuLanguageModel implements LanguageModel {
       clock.prefilled();
       decoder.sampler.begin(request, prompt);
       const filled = cache.length;
+      const { generated: record } = this.#parts;
+      record?.begin();
       this.#begin(rows, end - prompt.length);
       const kept: number[] = [];
       try {
@@ -135,7 +138,9 @@ export class GpuLanguageModel implements LanguageModel {
       } finally {
         this.#ahead.abandon();
         // Slots behind the last token kept hold keys of tokens nobody saw.
-        cache.append(kept.slice(0, Math.max(0, this.#ahead.slotsFilled - filled)));
+        const held = kept.slice(0, Math.max(0, this.#ahead.slotsFilled - filled));
+        cache.append(held);
+        record?.end(held.length);
         reader.forget();
       }
     }
@@ -231,6 +236,8 @@ export class GpuLanguageModel implements LanguageModel {
     const stream = this.tokenizer.stream();
     const stops = new StopStrings(request.stop);
     for (;;) {
+      // The step of a token ran where the next one is known.
+      this.#parts.generated?.confirm(kept.length - 1);
       const tokens = await this.#ahead.next(request.signal);
       if (tokens.length === 0) break;
       for (const token of tokens) {

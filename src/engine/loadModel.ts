@@ -15,6 +15,7 @@ import { planTail } from "./cache/tail.ts";
 import { cacheTypesOf } from "./cache/types.ts";
 import { UserError } from "./errors.ts";
 import { GpuLanguageModel } from "./generate.ts";
+import { GeneratedRecord } from "./generatedRecord.ts";
 import type { Gpu } from "./gpu/device.ts";
 import type { LanguageModel } from "./languageModel.ts";
 import { createDecoder } from "./model/decoder.ts";
@@ -118,6 +119,7 @@ async function build(
     decoder,
     cache,
     repetition,
+    generated: decoder.eviction?.generated && new GeneratedRecord(decoder, cache),
     name: typeof name === "string" && name !== "" ? name : basename(file.file.path, ".gguf"),
     tokenizer,
     metadata,

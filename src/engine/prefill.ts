@@ -4,6 +4,7 @@ import { chunkAt } from "./cache/dualChunk.ts";
 import type { KvCache } from "./cache/kvCache.ts";
 import type { Repetition } from "./cache/repetition.ts";
 import { throwIfStopped } from "./errors.ts";
+import type { GeneratedRecord } from "./generatedRecord.ts";
 import type { Gpu } from "./gpu/device.ts";
 import { Pacer } from "./gpu/pacer.ts";
 import type { Decoder } from "./model/decoder.ts";
@@ -16,6 +17,8 @@ export interface PrefillModel {
   readonly cache: KvCache;
   /** Where the policy looks at a repeat of what was read. */
   readonly repetition?: Repetition | undefined;
+  /** Where generated tokens count as queries of the policy. */
+  readonly generated?: GeneratedRecord | undefined;
 }
 
 export interface PrefillOptions {
@@ -49,6 +52,7 @@ export class Prefill {
     const { gpu, decoder, cache } = this.#model;
     const { onPrefill, signal, onChunk } = options;
     const { eviction, recall } = decoder;
+    this.#model.generated?.settle();
     if (cache.tokensRead === 0) {
       await recall?.rollBack(0);
       if (decoder.documentRope) cache.ropeLength = tokens.length;

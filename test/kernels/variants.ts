@@ -283,6 +283,7 @@ const keyBiases: KernelVariants = (capabilities) =>
         const policies: CachePolicy[] = Object.values(cachePolicies);
         const rotation = { ...heads, ...keyBias, keyType: type, notesPlaces: true } as const;
         return [
+          ...attentionSources(adapter, { ...listed, lse: "all", keepsQueries: true }),
           ...attentionSources(adapter, { ...listed, lse: "repeat" }),
           prefillSource(adapter, listed, "listed"),
           ...Object.values(evictionSources(adapter, listed)),

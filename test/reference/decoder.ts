@@ -35,7 +35,15 @@ export interface ReferenceOptions {
   readonly dualChunk?: DualChunk;
   /** Keys behind RoPE as a cache rounds them: with their bias inside, or without it, which is added again. */
   readonly keyRounding?: KeyRounding;
+  /** Told the softmax weights of every layer, query position and head: those of the keys from `first` on. */
+  readonly onWeights?: OnWeights;
 }
+
+export type OnWeights = (
+  of: { readonly layer: number; readonly position: number; readonly head: number },
+  weights: readonly number[],
+  first: number,
+) => void;
 
 export interface KeyRounding {
   readonly type: CacheTypeId;
@@ -92,6 +100,7 @@ export function referenceLogProbabilities(
       ...{ layer, hidden, contextLength, mutations },
       dualChunk: options.dualChunk,
       keyRounding: options.keyRounding,
+      onWeights: options.onWeights,
     });
 
   const outputNorm = model.weight("outputNorm");
@@ -118,6 +127,7 @@ interface LayerInput {
   readonly mutations: Mutations;
   readonly dualChunk: DualChunk | undefined;
   readonly keyRounding: KeyRounding | undefined;
+  readonly onWeights: OnWeights | undefined;
 }
 
 function runLayer(model: ReferenceModel, input: LayerInput): Float64Array[] {
@@ -141,7 +151,7 @@ function runLayer(model: ReferenceModel, input: LayerInput): Float64Array[] {
 /** Attention of every position to those before it, after the output projection. */
 function attend(
   model: ReferenceModel,
-  { layer, contextLength, mutations, dualChunk, keyRounding }: LayerInput,
+  { layer, contextLength, mutations, dualChunk, keyRounding, onWeights }: LayerInput,
   normed: readonly Float64Array[],
 ): Float64Array[] {
   const { config } = model;
@@ -219,7 +229,9 @@ function attend(
         scores.push(
           dot(queryAt(position, t, head), at(at(keys, t), kvHead)) * config.attentionScale,
         );
-      softmax(scores).forEach((weight, i) => {
+      const weights = softmax(scores);
+      onWeights?.({ layer, position, head }, weights, first);
+      weights.forEach((weight, i) => {
         const value = at(at(values, first + i), kvHead);
         // In bounds by the loop, and the innermost one of long prompts.
         for (let d = 0; d < headDim; d++) joined[head * headDim + d]! += weight * value[d]!;

@@ -35,6 +35,8 @@ export interface KeeperParts extends Omit<CacheOnGpu, "eviction"> {
   readonly device: string;
   /** What a beginning of the tokens made does not depend on the rest: a part of a saved cache can be used. */
   readonly sharesBlocks: boolean;
+  /** Let what the cache records be up to date. */
+  readonly settle?: () => void;
   /** State beside the rows. */
   readonly parts?: readonly SnapshotPart[];
   /** Read tokens behind the first `from`, which the cache holds; with 0 into an empty cache. */
@@ -134,6 +136,7 @@ export class CacheKeeper {
 
   /** The cache as it is now; it must stay so until the sections have been read. */
   capture(): Captured {
+    this.#parts.settle?.();
     const state = stateOf(this.#onGpu);
     const { cache, parts = [] } = this.#parts;
     const slotBytes = [...cache.planes.values()].reduce((sum, bytes) => sum + bytes, 0);
@@ -175,11 +178,13 @@ export class CacheKeeper {
 
   /** Which parts of what it read the cache holds now. */
   keptTokens(mostBins: number): Promise<KeptTokens> {
+    this.#parts.settle?.();
     return keptTokens(this.#onGpu, mostBins);
   }
 
   /** Pin what the cache holds now, for branches that share it. What was pinned before is given up. */
   pin(): Trunk {
+    this.#parts.settle?.();
     this.#trunk?.dispose();
     this.#trunk = new Trunk(this.#onGpu, this.#parts.parts);
     return this.#trunk;

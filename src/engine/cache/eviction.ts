@@ -9,6 +9,7 @@ import type { AttentionShape } from "../model/operations/attention.ts";
 import { keyBiasBindings } from "../model/operations/keyBias.ts";
 import type { CachePlan } from "./cachePlan.ts";
 import { evictionSources, GATHER_COLUMNS, recordedSlots } from "./evictionKernels.ts";
+import { GeneratedQueries, type KeptRows, keepsGenerated } from "./generatedQueries.ts";
 import type { KvCache, LayerCache } from "./kvCache.ts";
 import { isRanked, type LayerBudget } from "./layerBudgets.ts";
 import type { QueryRope, ScoreBuffer, ScoreKernel } from "./policies/policy.ts";
@@ -66,6 +67,8 @@ export class Eviction {
   readonly #parameters: readonly GPUBuffer[];
   /** Log-sum-exps of a pass's queries [chunkLength, numHeads], which attention emits where the policy looks at it. */
   readonly lse: GPUBuffer | undefined;
+  /** Where generated tokens count as queries. */
+  readonly generated: GeneratedQueries | undefined;
   /** Scratch of one layer at a time. */
   readonly #anchor: GPUBuffer;
   readonly #kept: GPUBuffer;
@@ -95,6 +98,9 @@ export class Eviction {
     this.#parameters = plan.layers.map(() =>
       gpu.buffers.allocate({ purpose: "parameters", bytes: 48, usage }),
     );
+    this.generated = keepsGenerated(plan)
+      ? new GeneratedQueries(gpu, parts.shape, plan.layers.length)
+      : undefined;
     this.lse = plan.policy.records && scratch(parts.chunkLength * numHeads);
     this.#anchor = scratch(numKvHeads * headDim);
     this.#kept = scratch(numKvHeads * Math.max(...plan.layers.map(({ budget }) => budget)));
@@ -157,6 +163,18 @@ export class Eviction {
     return { first, stride: 1, count: tokens - first, ...slots };
   }
 
+  /** The sample of generated tokens in rows of the ring. */
+  generatedSample({ start, base, first: from, end }: KeptRows): QuerySample {
+    const stride = this.plan.queryStride;
+    // The last query of every stride since the generation began, wherever the ring does.
+    const first = from + stride - 1 - ((base + from) % stride);
+    const count = Math.max(0, Math.ceil((end - first) / stride));
+    const endSlot = start + base + end;
+    const joinedSlots = Math.min(this.#recordedSlots, endSlot);
+    this.#recordedSlots = endSlot;
+    return { first, stride, count, joinedSlots, firstSlot: 0, endSlot, sinks: 0, repeatSlot: 0 };
+  }
+
   writeSample(sample: QuerySample): void {
     const { first, stride, count, joinedSlots, firstSlot, endSlot, sinks, repeatSlot } = sample;
     const queries = [first, stride, count, joinedSlots];
@@ -179,16 +197,16 @@ export class Eviction {
    */
   encodeRecord(
     commands: CommandList,
-    buffers: { qkv: GPUBuffer; cache: LayerCache; step: GPUBuffer },
+    buffers: { qkv: GPUBuffer; cache: LayerCache; step: GPUBuffer; lse?: GPUBuffer | undefined },
     slots: number,
   ): void {
     if (this.#statistics !== undefined) return;
-    const { qkv, cache, step } = buffers;
+    const { qkv, cache, step, lse = this.lse } = buffers;
     const sums = present(cache.attentionSums);
     commands.dispatch(
       this.#kernels.sums,
       [
-        ...[qkv, cache.keys, present(this.lse), sums, step, this.sampleBuffer, cache.heads],
+        ...[qkv, cache.keys, present(lse), sums, step, this.sampleBuffer, cache.heads],
         ...keyBiasBindings(this.#shape.keyBias, cache),
       ],
       [Math.ceil(slots / recordedSlots(this.#gpu.capabilities)), this.#shape.numKvHeads],
@@ -338,6 +356,7 @@ export class Eviction {
     if (this.lse !== undefined) this.#gpu.buffers.release(this.lse);
     this.#shared?.dispose();
     this.#statistics?.dispose();
+    this.generated?.dispose();
   }
 
   #budget(layer: number): LayerBudget {

@@ -91,6 +91,7 @@ export class KvCache {
   readonly #layers: readonly CacheLayer[];
   #tokens: number[] = [];
   #length = 0;
+  #epoch = 0;
   /** Set while somebody relies on what the cache holds. */
   watcher: CacheWatcher | undefined;
   /** Tokens of the document that RoPE's frequencies were fixed for, where they follow it. */
@@ -114,6 +115,11 @@ export class KvCache {
   /** Slots that hold a token, of a head without surplus: what steps count by. */
   get length(): number {
     return this.#length;
+  }
+
+  /** Another number whenever tokens were given up or replaced, not when more are appended. */
+  get epoch(): number {
+    return this.#epoch;
   }
 
   /** What the heads of each layer hold. */
@@ -149,6 +155,7 @@ export class KvCache {
 
   /** Note that the slots hold what `counters` say; there is room for them, and the caller fills the buffers. */
   restoreCounters({ tokens, length, headLengths, listedTokens, ropeLength }: CacheCounters): void {
+    this.#epoch++;
     this.ropeLength = ropeLength;
     this.#tokens = [...tokens];
     this.#length = length;
@@ -225,6 +232,7 @@ export class KvCache {
 
   /** Take recalled tokens away, and all that was read behind the first `tokens` tokens. */
   forget(tokens: number, slotsOfLayers: readonly number[]): void {
+    this.#epoch++;
     this.#move(tokens - this.#tokens.length);
     this.#tokens.length = tokens;
     this.#makeRoom(slotsOfLayers, -1);
@@ -259,6 +267,7 @@ export class KvCache {
 
   /** Note that an eviction left the heads of each layer so many slots; `undefined` where it left all. */
   evicted(lengths: readonly (readonly number[] | undefined)[]): void {
+    this.#epoch++;
     this.#length = this.evictedLength;
     for (const [layer, { slots }] of this.#layers.entries()) {
       const left = lengths[layer];
@@ -339,6 +348,7 @@ export class KvCache {
 
   /** Forget every token from `tokens` on; where tokens were evicted, all or none. */
   #truncate(tokens: number): void {
+    if (tokens < this.#tokens.length) this.#epoch++;
     if (this.watcher && tokens < this.watcher.tokens) this.watcher.lost();
     if (this.restored && tokens < this.restored.tokens) this.restored = undefined;
     if (this.saved && tokens < this.saved.tokens) this.saved = undefined;

@@ -1,6 +1,7 @@
 // The forward pass: embed, layers, logits. It builds command lists; who submits them, and when, is decided elsewhere.
 
 import type { Eviction, QuerySample } from "../cache/eviction.ts";
+import type { KeptRows } from "../cache/generatedQueries.ts";
 import type { KvCache, LayerCache } from "../cache/kvCache.ts";
 import type { LayerSlots } from "../cache/layerSlots.ts";
 import type { Recall } from "../cache/recall/recall.ts";
@@ -235,6 +236,24 @@ export class Decoder {
     return commands;
   }
 
+  /** Record the attention of generated tokens, whose rows are in the ring. */
+  recordGenerated(rows: KeptRows): void {
+    const { eviction } = this;
+    if (eviction === undefined) return;
+    const step = this.#keptStep;
+    const sample = eviction.generatedSample(rows);
+    eviction.writeSample(sample);
+    const firstSlot = rows.start + rows.base;
+    writeStep(this.#gpu, step, { numTokens: rows.end, firstPosition: 0, firstSlot });
+    const commands = new CommandList();
+    for (const [layer, { queries: qkv, lse }] of eviction.generated?.layers.entries() ?? []) {
+      if (!eviction.ranks(layer)) continue;
+      const slots = this.#longest(layer, sample.endSlot);
+      eviction.encodeRecord(commands, { qkv, cache: this.#layerCache(layer), step, lse }, slots);
+    }
+    this.#submit(commands);
+  }
+
   /** Logits of `rows` rows of the last chunk, from `firstRow` on, into `activations.logits`. */
   logitsList(firstRow: number, rows: number): CommandList {
     const commands = new CommandList();
@@ -357,7 +376,8 @@ export class Decoder {
     const longest = this.#longest(layer, cacheLength);
     const record = { lse: this.eviction?.lse ?? this.#lse, sample: this.eviction?.sampleBuffer };
     const tail = this.#cache.tail?.layers[layer];
-    const shared = { qkv, cache, tail, output: attended, step, ...record };
+    const kept = this.eviction?.generated?.layers[layer];
+    const shared = { qkv, cache, tail, kept, output: attended, step, ...record };
     const buffers: AttentionBuffers = { ...shared, ...this.#partial };
     const stored = { ...cache, keys: cache.unrotatedKeys ?? cache.keys };
     attention.encodeStore(commands, { ...buffers, cache: stored }, tokens);

@@ -1,6 +1,7 @@
 // Host side of the attention kernels: storing keys and values, many queries at once, one query split over the cache.
 
 import type { TailBuffers } from "../../cache/cacheTail.ts";
+import { KEPT_QUERIES, type KeptQueries } from "../../cache/generatedQueries.ts";
 import { TAIL_GROUP, type TailShape } from "../../cache/tail.ts";
 import { type CacheTypeId, cacheTypes } from "../../cache/types.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
@@ -28,6 +29,8 @@ export interface AttentionShape extends HeadShape {
   readonly tail?: TailShape | undefined;
   /** Where the cache holds keys without their bias. */
   readonly keyBias?: KeyBiasShape | undefined;
+  /** Decoding keeps its query and log-sum-exps in a ring. */
+  readonly keepsQueries?: boolean;
 }
 
 /** One layer's cache: [rows, headDim] each. */
@@ -54,6 +57,8 @@ export interface AttentionBuffers {
   readonly statistics: GPUBuffer;
   /** [tokens, numHeads], base 2; where the shape emits it. */
   readonly lse?: GPUBuffer | undefined;
+  /** Where decoding keeps its queries. */
+  readonly kept?: KeptQueries | undefined;
   /** Read by decoding where it attends to the tail as well. */
   readonly tail?: TailBuffers | undefined;
   /** Which slots count in `lse`, see kernels/common/sample.wgsl; where the shape asks for those of a repeat. */
@@ -137,7 +142,10 @@ export class Attention {
     );
     commands.dispatch(
       this.#merge,
-      [partial, statistics, output, step, cache.heads, ...this.#lse(buffers)],
+      [
+        ...[partial, statistics, output, step, cache.heads],
+        ...[...this.#lse(buffers), ...this.#kept(buffers)],
+      ],
       [Math.ceil((numHeads * headDim) / 4 / MERGE_WORKGROUP)],
     );
   }
@@ -159,6 +167,12 @@ export class Attention {
     if (!this.decodesTail) return [];
     if (tail === undefined) throw new Error("decoding lacks the tail it attends to");
     return [tail.keys, tail.values];
+  }
+
+  #kept({ qkv, kept }: AttentionBuffers): GPUBuffer[] {
+    if (!this.shape.keepsQueries) return [];
+    if (kept === undefined) throw new Error("decoding lacks the ring it keeps queries in");
+    return [qkv, kept.queries, kept.lse, kept.generation];
   }
 
   #lse({ lse, sample }: AttentionBuffers): GPUBuffer[] {
@@ -220,9 +234,17 @@ export function attentionSources(
     decode,
     {
       file: "attention_decode_merge.wgsl",
-      parts: lse.part,
+      parts: {
+        ...lse.part,
+        row_query: `common/query_${shape.keepsQueries ? "kept" : "dropped"}.wgsl`,
+      },
       constants: {
         ...heads,
+        ...(shape.keepsQueries && {
+          QUERY_BINDING: 5 + lse.buffers,
+          QKV_SIZE: qkvSize(shape),
+          KEPT_QUERIES,
+        }),
         WINDOW: window,
         SPLIT: split,
         TAIL_PARTS: tailPartsOf(capabilities, shape),
