@@ -2,6 +2,7 @@
 // turn, so that whatever else the machine does weighs on all alike. Also how far the kept sets of two policies agree.
 // Run: npx tsx test/bench/policies.ts --text FILE [--model FILE.gguf] [--tokens 16384] [--budget 4096] [--recent N]
 //      [--piece 2048] [--type f16] [--policies streaming-llm,h2o,h2o:4]; the first is the base, `:N` a query stride.
+// Processor time, which progress shows, is for software adapters: beside a GPU it is the wait for it, and elapsed time counts.
 
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";

@@ -18,6 +18,7 @@ import { ropeScalings } from "../../src/engine/model/rope/index.ts";
 import { DENSE, prefillSelectors } from "../../src/engine/model/sparsity/index.ts";
 import { weightFormats } from "../../src/engine/model/weightFormats/index.ts";
 import { PRE_TOKENIZERS } from "../../src/engine/tokenizer/preTokenizers.ts";
+import { speedTable } from "../bench/speedTable.ts";
 import { qualityTable } from "../eval/qualityTable.ts";
 import { markdownRows } from "./markdownRows.ts";
 import { repositoryRoot } from "./testData.ts";
@@ -97,6 +98,7 @@ const tables: Readonly<Record<string, () => string>> = {
       Object.entries(suites).map(([id, { summary, data }]) => [code(id), summary, names(data)]),
     ),
   quality: qualityTable,
+  speed: speedTable,
 };
 
 /** The README with its tables as the registries are now. Throws Error when it names an unknown table. */
