@@ -3,7 +3,9 @@
 // group, so that every key loaded serves all of them. No matrix of queries by keys exists anywhere.
 //   qkv [tokens, QKV_SIZE]   keys, values [rows, HEAD_DIM]   output [tokens, NUM_HEADS * HEAD_DIM]
 // Which tiles a workgroup sees is the part's to say: all of them, or those of listed blocks (block-sparse FlashAttention).
-//   grid: (rows_in_front + tokens * GROUP_SIZE) / ROWS, NUM_KV_HEADS
+// Where a pass has too few rows to fill the GPU, each part of the slots has workgroups of its own, whose outputs and
+// log-sum-exps attention_prefill_merge.wgsl joins: output and lse [parts, tokens, …] then.
+//   grid: (rows_in_front + tokens * GROUP_SIZE) / ROWS, NUM_KV_HEADS, parts
 #include "common/step.wgsl"
 #include "common/heads.wgsl"
 #include <bound>
@@ -26,6 +28,8 @@ const GROUP_SIZE = NUM_HEADS / NUM_KV_HEADS;
 // Below every score, yet far enough above MASKED that exp2(MASKED - LOWEST) is 0: rows may begin with masked keys.
 const LOWEST = -1e30;
 const MASKED = -3e38;
+// Sum of a row that saw nothing, which makes its output 0 and its log-sum-exp LOWEST.
+const NOTHING = 1e-30;
 const LOG2_E = 1.4426950408889634;
 
 var<workgroup> key_tile: array<vec4<f32>, TILE * VECTORS>;
@@ -70,7 +74,10 @@ fn main(
   }
 
   let tiles = tiles_of(kv_head, first_row, Span(start, end, TILE));
-  for (var n = 0u; n < tiles.count; n++) {
+  // This part's share of them.
+  let share = (tiles.count + num_workgroups.z - 1u) / num_workgroups.z;
+  let last_tile = min((workgroup.z + 1u) * share, tiles.count);
+  for (var n = workgroup.z * share; n < last_tile; n++) {
     let tile = tile_start(tiles, n);
     workgroupBarrier();
     for (var i = local_index; i < TILE * VECTORS; i += ROWS) {
@@ -124,7 +131,8 @@ fn main(
   }
 
   if (first_row + local_index == front + row) {
-    let target_row = token * NUM_HEADS + head;
+    let target_row = (workgroup.z * step.num_tokens + token) * NUM_HEADS + head;
+    row_sum = max(row_sum, NOTHING);
     for (var i = 0u; i < bound(VECTORS); i++) {
       output[target_row * VECTORS + i] = result[i] / row_sum;
     }

@@ -60,6 +60,8 @@ export interface ModelSettings {
   readonly prefillThreshold?: number;
   /** Substring of the adapter's name to use. */
   readonly adapter?: string;
+  /** Whether matrices are multiplied on the adapter's matrix units: auto where it has any that do well, or off. */
+  readonly matrixUnits?: string;
 }
 
 export interface SamplingSettings {
@@ -124,6 +126,10 @@ export interface RunStats {
   readonly adapter: string;
   /** The adapter runs on the CPU: correct but slow. */
   readonly adapterIsSoftware?: boolean;
+  /** Whether matrices were multiplied on the adapter's matrix units; absent where it has none. */
+  readonly matrixUnits?: boolean;
+  /** Why not, where they are not merely switched off. */
+  readonly matrixUnitsProblem?: string;
   readonly promptTokens: number;
   readonly generatedTokens: number;
   readonly prefillMs: number;

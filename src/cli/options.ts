@@ -161,6 +161,14 @@ export const modelOptions = {
     group: model,
     description: "Part of the name of the GPU adapter to use. Default: the fastest.",
   },
+  "matrix-units": {
+    type: "string",
+    value: "auto|off",
+    ids: settingChoices.matrixUnits,
+    group: model,
+    description:
+      "Whether long inputs are multiplied on the GPU's matrix units. Default auto: where it has any, and they pass a check.",
+  },
 } as const satisfies Options;
 
 /** For commands that generate text. */

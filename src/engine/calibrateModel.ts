@@ -12,8 +12,10 @@ import { ProgressMeter } from "./progress.ts";
 const MOST_TOKENS = 4096;
 
 /** The settings a model is calibrated with: every key as the model makes it. */
-export function calibrationSettings({ model, adapter, cacheDir }: ModelSettings): ModelSettings {
-  const given = Object.entries({ model, adapter, cacheDir }).filter(([, value]) => value);
+export function calibrationSettings(settings: ModelSettings): ModelSettings {
+  const { model, adapter, matrixUnits, cacheDir } = settings;
+  const kept = { model, adapter, matrixUnits, cacheDir };
+  const given = Object.entries(kept).filter(([, value]) => value);
   return { ...Object.fromEntries(given), cacheTypeK: "f32" };
 }
 

@@ -6,7 +6,9 @@ import { wholeCacheStats } from "./cache/cacheStats.ts";
 import { deviceDigest } from "./cache/deviceDigest.ts";
 import { DecodeAhead } from "./decodeAhead.ts";
 import { throwIfStopped, UserError } from "./errors.ts";
+import type { Capabilities } from "./gpu/capabilities.ts";
 import type { GenerateRequest, LanguageModel } from "./languageModel.ts";
+import { offersMatrixUnits } from "./model/operations/parts.ts";
 import { writeStep } from "./model/step.ts";
 import { Prefill, type PrefillModel, type PrefillOptions } from "./prefill.ts";
 import { PromptReader } from "./questionPass.ts";
@@ -298,6 +300,7 @@ export class GpuLanguageModel implements LanguageModel {
       model: this.name,
       adapter: gpu.capabilities.name,
       ...(gpu.capabilities.isSoftware && { adapterIsSoftware: true }),
+      ...matrixUnitsStats(gpu.capabilities),
       promptTokens: tokens.prompt,
       generatedTokens: tokens.generated,
       prefillMs,
@@ -341,4 +344,12 @@ class Clock {
 
 function perSecond(count: number, ms: number): number {
   return ms > 0 && count > 0 ? (1000 * count) / ms : 0;
+}
+
+function matrixUnitsStats(
+  capabilities: Capabilities,
+): Pick<RunStats, "matrixUnits" | "matrixUnitsProblem"> {
+  if (!offersMatrixUnits(capabilities)) return {};
+  const { usesMatrixUnits, matrixUnitsProblem } = capabilities;
+  return { matrixUnits: usesMatrixUnits, ...(matrixUnitsProblem && { matrixUnitsProblem }) };
 }

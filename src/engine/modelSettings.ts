@@ -16,6 +16,7 @@ export const settingChoices = {
   contextLength: "any",
   chunkLength: "any",
   adapter: "any",
+  matrixUnits: ["auto", "off"],
   cacheTypeK: cacheTypeChoices("keys"),
   cacheTypeV: cacheTypeChoices("values"),
   cacheResidual: "any",

@@ -4,11 +4,11 @@ import { stat } from "node:fs/promises";
 import type { AdapterInfo, ModelInfo, ModelSettings } from "../protocol.ts";
 import { fileVersion } from "./cache/modelDigest.ts";
 import type { Capabilities } from "./gpu/capabilities.ts";
-import { openGpu } from "./gpu/device.ts";
 import type { LanguageModel } from "./languageModel.ts";
 import { loadModel } from "./loadModel.ts";
 import { resolveModel } from "./model/models.ts";
 import type { OpenModel, Work } from "./modelHost.ts";
+import { openCheckedGpu } from "./openCheckedGpu.ts";
 import { embeddedModelPath } from "./resources.ts";
 
 /**
@@ -20,15 +20,17 @@ export async function openModelOnGpu(
   { observer, signal }: Work,
 ): Promise<OpenModel> {
   const path = await resolveModel(settings.model);
-  const gpu = await openGpu({
+  const gpu = await openCheckedGpu({
     ...(settings.adapter !== undefined && { name: settings.adapter }),
-    ...(process.env.LECTERN_MATRIX_UNITS === "1" && { restrict: withMatrixUnits }),
+    ...(settings.matrixUnits === "off" && { matrixUnits: "off" }),
   });
   try {
     const adapter = adapterInfo(gpu.capabilities);
     if (adapter.isSoftware) {
       observer.log?.("info", `${adapter.name} runs on the CPU: correct but slow.`);
     }
+    const { matrixUnitsProblem } = gpu.capabilities;
+    if (matrixUnitsProblem !== undefined) observer.log?.("warn", matrixUnitsProblem);
     const version = await fileVersion(path);
     const model = await loadModel(gpu, path, settings, { observer, signal });
     return {
@@ -49,11 +51,6 @@ export async function openModelOnGpu(
     gpu.dispose();
     throw error;
   }
-}
-
-// No adapter with matrix units was at hand to test their kernel on: it has to be asked for.
-function withMatrixUnits(capabilities: Capabilities): Capabilities {
-  return { ...capabilities, usesMatrixUnits: true };
 }
 
 async function modelInfo(

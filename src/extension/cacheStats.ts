@@ -184,6 +184,7 @@ function engineRows({ lastRun, model, adapter, ...snapshot }: EngineSnapshot, t:
     { name: t("Model"), value: model?.name ?? lastRun?.model ?? t("not loaded yet") },
     ...(model ? [{ name: t("Architecture"), value: model.architecture }] : []),
     { name: t("Adapter"), value: adapterName(adapter, lastRun?.adapter, t) },
+    ...matrixUnitsRow(lastRun, t),
     { name: "Node", value: `${snapshot.node.version}, ${snapshot.node.executable}` },
     { name: t("Process"), value: String(snapshot.pid) },
     { name: t("Memory of the process"), value: bytes(snapshot.hostBytes) },
@@ -202,6 +203,12 @@ function shares(named: Readonly<Record<string, number>>, t: Translate): string {
     share: total > 0 ? value / total : 0,
   }));
   return table([...rows, { name: t("Total"), value: bytes(total) }]);
+}
+
+function matrixUnitsRow(lastRun: EngineSnapshot["lastRun"], t: Translate): Row[] {
+  if (lastRun?.matrixUnits === undefined) return [];
+  const used = lastRun.matrixUnits ? t("in use") : t("not in use");
+  return [{ name: t("Matrix units"), value: lastRun.matrixUnitsProblem ?? used }];
 }
 
 function adapterName(

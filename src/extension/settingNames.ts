@@ -26,4 +26,5 @@ export const modelSettingNames = Object.keys({
   prefillSparsity: true,
   prefillThreshold: true,
   adapter: true,
+  matrixUnits: true,
 } satisfies Record<keyof ModelSettings, true>);

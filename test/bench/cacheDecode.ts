@@ -10,7 +10,6 @@ import { KvCache } from "../../src/engine/cache/kvCache.ts";
 import { planTail } from "../../src/engine/cache/tail.ts";
 import { cacheTypesOf } from "../../src/engine/cache/types.ts";
 import { CommandList } from "../../src/engine/gpu/commandList.ts";
-import { openGpu } from "../../src/engine/gpu/device.ts";
 import { createDecoder, type Decoder } from "../../src/engine/model/decoder.ts";
 import { uploadWeights } from "../../src/engine/model/decoderWeights.ts";
 import { openModel } from "../../src/engine/model/loadWeights.ts";
@@ -18,6 +17,7 @@ import { createAttention } from "../../src/engine/model/operations/attention.ts"
 import { qkvSize } from "../../src/engine/model/operations/rope.ts";
 import { ropeScalingOf } from "../../src/engine/model/rope/index.ts";
 import { createStepBuffer, writeStep } from "../../src/engine/model/step.ts";
+import { openCheckedGpu } from "../../src/engine/openCheckedGpu.ts";
 import { embeddedModelPath } from "../../src/engine/resources.ts";
 import { randomFloats } from "../support/random.ts";
 import { repositoryRoot } from "../support/testData.ts";
@@ -49,7 +49,7 @@ const mixes =
         "flexgen4/flexgen4",
       ];
 
-const gpu = await openGpu();
+const gpu = await openCheckedGpu();
 const file = await openModel(options.model);
 const { config } = file;
 const weights = await uploadWeights(gpu, file);

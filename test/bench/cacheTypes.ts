@@ -11,9 +11,10 @@ import { parseArgs } from "node:util";
 import { saveCalibration } from "../../src/engine/cache/calibration.ts";
 import { fileVersion, modelDigest } from "../../src/engine/cache/modelDigest.ts";
 import { calibrationSettings } from "../../src/engine/calibrateModel.ts";
-import { type Gpu, openGpu } from "../../src/engine/gpu/device.ts";
+import type { Gpu } from "../../src/engine/gpu/device.ts";
 import type { LanguageModel } from "../../src/engine/languageModel.ts";
 import { loadModel } from "../../src/engine/loadModel.ts";
+import { openCheckedGpu } from "../../src/engine/openCheckedGpu.ts";
 import { embeddedModelPath } from "../../src/engine/resources.ts";
 import type { ModelSettings } from "../../src/protocol.ts";
 import { repositoryRoot } from "../support/testData.ts";
@@ -80,7 +81,7 @@ interface Result {
   readonly rows: readonly Row[];
 }
 
-const gpu = await openGpu();
+const gpu = await openCheckedGpu();
 const folder = mkdtempSync(join(tmpdir(), "lectern-cache-types-"));
 try {
   await measure(gpu);

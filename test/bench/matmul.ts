@@ -6,11 +6,12 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { CommandList } from "../../src/engine/gpu/commandList.ts";
-import { type Gpu, openGpu } from "../../src/engine/gpu/device.ts";
+import type { Gpu } from "../../src/engine/gpu/device.ts";
 import { uploadStacked } from "../../src/engine/model/gpuMatrix.ts";
 import { createLinear } from "../../src/engine/model/operations/linear.ts";
 import { createStepBuffer, writeStep } from "../../src/engine/model/step.ts";
 import { type WeightFormatId, weightFormats } from "../../src/engine/model/weightFormats/index.ts";
+import { openCheckedGpu } from "../../src/engine/openCheckedGpu.ts";
 import { randomMatrix } from "../support/matrixSource.ts";
 import { randomFloats } from "../support/random.ts";
 
@@ -51,7 +52,7 @@ const formats = (Object.keys(weightFormats) as WeightFormatId[]).filter(
   (format) => named.length === 0 || named.includes(format),
 );
 
-const gpu = await openGpu();
+const gpu = await openCheckedGpu();
 console.log(`${gpu.capabilities.name}, ${gpu.capabilities.backend}\n`);
 const titles = shapes.map(({ tokens, cols, rows }) => `${tokens}×${cols}×${rows}`);
 console.log(`| format | ${titles.join(" | ")} |\n|---|${titles.map(() => "---:|").join("")}`);

@@ -7,8 +7,8 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { GpuLanguageModel } from "../../src/engine/generate.ts";
-import { openGpu } from "../../src/engine/gpu/device.ts";
 import { loadModel } from "../../src/engine/loadModel.ts";
+import { openCheckedGpu } from "../../src/engine/openCheckedGpu.ts";
 import { embeddedModelPath } from "../../src/engine/resources.ts";
 
 const { values } = parseArgs({
@@ -34,7 +34,7 @@ interface Reader {
   readonly elapsedMs: number[];
 }
 
-const gpu = await openGpu();
+const gpu = await openCheckedGpu();
 const readers: Reader[] = [];
 for (const name of values.policies.split(",")) {
   const [cachePolicy = "", stride] = name.split(":");

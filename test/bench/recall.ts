@@ -7,9 +7,9 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { planWholeReading } from "../../src/engine/answer/wholeReading.ts";
 import { createDocument } from "../../src/engine/documents/document.ts";
-import { openGpu } from "../../src/engine/gpu/device.ts";
 import { loadModel } from "../../src/engine/loadModel.ts";
 import { inspectModel } from "../../src/engine/model/models.ts";
+import { openCheckedGpu } from "../../src/engine/openCheckedGpu.ts";
 import { embeddedModelPath } from "../../src/engine/resources.ts";
 import type { ModelSettings } from "../../src/protocol.ts";
 import { random } from "../support/random.ts";
@@ -48,7 +48,7 @@ const settings: Readonly<Record<string, ModelSettings>> = {
   "h2o 640": { ...bounded, cachePolicy: "h2o", cacheBudget: 640 },
 };
 
-const gpu = await openGpu();
+const gpu = await openCheckedGpu();
 console.log("| cache | pass keys found |\n|---|---:|");
 for (const [name, chosen] of Object.entries(settings)) {
   if (values.only && !values.only.split(",").includes(name)) continue;

@@ -10,8 +10,8 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import { fileVersion, modelDigest } from "../../src/engine/cache/modelDigest.ts";
 import { SnapshotStore } from "../../src/engine/cache/snapshotStore.ts";
-import { openGpu } from "../../src/engine/gpu/device.ts";
 import { loadModel } from "../../src/engine/loadModel.ts";
+import { openCheckedGpu } from "../../src/engine/openCheckedGpu.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -33,7 +33,7 @@ const wanted = Number(values.tokens);
 const STEP = 8192;
 const QUESTION_TOKENS = 24;
 
-const gpu = await openGpu();
+const gpu = await openCheckedGpu();
 const model = await loadModel(gpu, values.model, {
   contextLength: wanted + 1024,
   ...(values["type-k"] && { cacheTypeK: values["type-k"] }),

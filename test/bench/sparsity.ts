@@ -1,20 +1,21 @@
 // What attention to a quarter of the blocks costs beside dense attention: one layer's pass over a filled cache, the choice of
 // the blocks included, the methods in turn so that whatever else the machine does weighs on all alike.
 // Run: npx tsx test/bench/sparsity.ts [--context 16384] [--passes 256,1024] [--threshold 0.25] [--repeat 3] [--runs 1]
-//      [--type f16] [--heads 4] [--kv-heads 2] [--head-dim 64]; a Markdown table of processor time over the number of cores, and of
-//      time. `--runs` passes are submitted at once: a GPU needs many, or the wait for it is most of the time.
+//      [--matrix-units auto | off] [--busy 1024] [--type f16] [--heads 4] [--kv-heads 2] [--head-dim 64] [--only METHOD]
+// A Markdown table of processor time over the number of cores, and of time. `--runs` passes are submitted at once: a GPU needs
+// many, or the wait for it is most of the time. `--busy` workgroups are enough: dense passes with fewer are split, 1 splits none.
 
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { cacheTypeOf } from "../../src/engine/cache/types.ts";
 import { CommandList } from "../../src/engine/gpu/commandList.ts";
-import { openGpu } from "../../src/engine/gpu/device.ts";
 import { qkvSize } from "../../src/engine/model/operations/rope.ts";
 import { type PrefillSelectorId, prefillSelectors } from "../../src/engine/model/sparsity/index.ts";
 import {
   createSparsePrefill,
   type SparsePrefill,
 } from "../../src/engine/model/sparsity/sparsePrefill.ts";
+import { openCheckedGpu } from "../../src/engine/openCheckedGpu.ts";
 import { setUpAttention } from "../support/attentionCase.ts";
 import { randomFloats } from "../support/random.ts";
 
@@ -25,6 +26,9 @@ const { values } = parseArgs({
     threshold: { type: "string", default: "0.25" },
     repeat: { type: "string", default: "3" },
     runs: { type: "string", default: "1" },
+    "matrix-units": { type: "string", default: "auto" },
+    busy: { type: "string" },
+    only: { type: "string" },
     type: { type: "string", default: "f16" },
     heads: { type: "string", default: "4" },
     "kv-heads": { type: "string", default: "2" },
@@ -53,7 +57,11 @@ interface Runner {
   elapsedMs: number;
 }
 
-const gpu = await openGpu();
+const busyWorkgroups = Number(values.busy);
+const gpu = await openCheckedGpu({
+  ...(values["matrix-units"] === "off" && { matrixUnits: "off" }),
+  ...(values.busy && { restrict: (offered) => ({ ...offered, busyWorkgroups }) }),
+});
 console.log(
   `${gpu.capabilities.name}: ${values.heads} heads of ${headDim} in ${values["kv-heads"]} groups, ${type}, ${context} slots\n\n| queries | method | blocks attended | processor ms | of dense | elapsed ms | of dense |\n|---:|---|---:|---:|---:|---:|---:|`,
 );
@@ -65,11 +73,12 @@ gpu.dispose();
 async function compare(tokens: number): Promise<void> {
   const { attention, buffers } = await setUpAttention(gpu, shape, { qkv, tokens });
   const dense = new CommandList();
-  attention.encodePrefill(dense, buffers, tokens);
+  attention.encodePrefill(dense, buffers, tokens, context);
   const unmeasured = { processorMs: Number.POSITIVE_INFINITY, elapsedMs: Number.POSITIVE_INFINITY };
   const runners: Runner[] = [{ name: "dense", commands: dense, ...unmeasured }];
   // Registry keys are ids.
   for (const id of Object.keys(prefillSelectors) as PrefillSelectorId[]) {
+    if (values.only !== undefined && !values.only.split(",").includes(id)) continue;
     const plan = { id, selector: prefillSelectors[id], threshold: Number(values.threshold) };
     const parts = { shape, numLayers: 1, chunkLength: tokens };
     const sparse = await createSparsePrefill(gpu, plan, parts);

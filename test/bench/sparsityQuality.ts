@@ -11,9 +11,9 @@ import { Random } from "../../src/cli/eval/random.ts";
 import { someKeys } from "../../src/cli/eval/words.ts";
 import { sentenceEnds } from "../../src/engine/answer/sentences.ts";
 import { GpuLanguageModel } from "../../src/engine/generate.ts";
-import { openGpu } from "../../src/engine/gpu/device.ts";
 import { loadModel } from "../../src/engine/loadModel.ts";
 import { DENSE, prefillSparsityIds } from "../../src/engine/model/sparsity/index.ts";
+import { openCheckedGpu } from "../../src/engine/openCheckedGpu.ts";
 import { embeddedModelPath } from "../../src/engine/resources.ts";
 import type { Tokenizer } from "../../src/engine/tokenizer/tokenizer.ts";
 
@@ -49,7 +49,7 @@ interface Document {
 }
 
 const book = await readFile(values.text, "utf8");
-const gpu = await openGpu();
+const gpu = await openCheckedGpu();
 let searched = 0;
 console.log(
   `${length} tokens, ${numDocuments} texts with ${numFacts} facts each, from the beginning to the end\n\n| method | blocks attended | nats a token | facts found |\n|---|---:|---:|---:|`,

@@ -5,8 +5,8 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { StoppedError } from "../../src/engine/errors.ts";
-import { openGpu } from "../../src/engine/gpu/device.ts";
 import { loadModel } from "../../src/engine/loadModel.ts";
+import { openCheckedGpu } from "../../src/engine/openCheckedGpu.ts";
 
 const { values } = parseArgs({
   options: {
@@ -25,7 +25,7 @@ const { values } = parseArgs({
 const wanted = Number(values.tokens);
 const every = Number(values.every);
 
-const gpu = await openGpu();
+const gpu = await openCheckedGpu();
 const settings = {
   cachePolicy: values.policy,
   cacheBudget: Number(values.budget),

@@ -1,18 +1,20 @@
 // The attention kernels against the reference: both of them over the same cache, filled in two passes by cache_store.wgsl.
 
+import assert from "node:assert/strict";
 import type { CacheTypeId } from "../../src/engine/cache/types.ts";
-import { withoutOptionalFeatures } from "../../src/engine/gpu/capabilities.ts";
+import { type Capabilities, withoutOptionalFeatures } from "../../src/engine/gpu/capabilities.ts";
 import { CommandList } from "../../src/engine/gpu/commandList.ts";
 import type { Gpu } from "../../src/engine/gpu/device.ts";
 import type {
   AttentionBuffers,
   AttentionShape,
 } from "../../src/engine/model/operations/attention.ts";
+import { prefillParts } from "../../src/engine/model/operations/attentionKernels.ts";
 import { qkvSize } from "../../src/engine/model/operations/rope.ts";
 import { attention as referenceAttention } from "../reference/operations.ts";
 import { type AttentionCase, setUpAttention } from "../support/attentionCase.ts";
 import { assertClose } from "../support/close.ts";
-import { readFloats, run, useGpu } from "../support/gpu.ts";
+import { readFloats, run, useGpu, useMatrixUnits } from "../support/gpu.ts";
 import { randomFloats } from "../support/random.ts";
 
 interface Case {
@@ -34,6 +36,8 @@ interface Case {
 }
 
 const NUM_KV_HEADS = 2;
+// Queries, weights and values are rounded to f16.
+const MATRIX_TOLERANCE = 4e-3;
 
 // Software adapters compile each of these shapes for seconds: every one shows something of its own.
 const cases: Case[] = [
@@ -62,16 +66,73 @@ describe("attention, without f16 and subgroups", function () {
   suite(useGpu({ restrict: withoutOptionalFeatures }), cases.slice(0, 5));
 });
 
-function suite(gpu: () => Gpu, tests: readonly Case[]): void {
+// Enough slots for several parts, with rows that see only some of them, or in which a head holds less.
+const splitCases: Case[] = [
+  { headDim: 8, groupSize: 2, before: 1500, tokens: 33 },
+  { headDim: 8, groupSize: 3, before: 1560, tokens: 40, missing: 1555, lse: "all" },
+  { headDim: 8, groupSize: 1, before: 0, tokens: 1100, sharpness: 20, lse: "all" },
+  { headDim: 8, groupSize: 2, before: 1300, tokens: 70, window: 1100 },
+];
+
+describe("attention split into parts, without f16 and subgroups", function () {
+  this.timeout(180_000);
+  const restrict = (offered: Capabilities): Capabilities => ({
+    ...withoutOptionalFeatures(offered),
+    busyWorkgroups: 1024,
+  });
+  const gpu = useGpu({ restrict });
+  suite(gpu, splitCases);
+
+  it("splits no pass that fills the GPU by itself, nor a short cache", () => {
+    const heads = { numHeads: 4, numKvHeads: 2, headDim: 8 };
+    const shape = { ...heads, scale: 1, window: 0, keyType: "f16", valueType: "f16" } as const;
+    const parts = (tokens: number, length: number): number =>
+      prefillParts(gpu().capabilities, shape, { tokens, length });
+    // A workgroup has 64 rows: 32 tokens of a group.
+    assert.deepEqual([parts(2, 1023), parts(2, 1024), parts(2, 65_536)], [1, 2, 128]);
+    assert.deepEqual([parts(1024, 65_536), parts(8192, 65_536), parts(8193, 65_536)], [16, 2, 1]);
+    assert.equal(
+      prefillParts(gpu().capabilities, { ...shape, window: 600 }, { tokens: 2, length: 65_536 }),
+      1,
+    );
+  });
+});
+
+// What the matrix kernel serves, and shapes that end within its tiles or scale its results on the way.
+const matrixCases: Case[] = [
+  { headDim: 16, groupSize: 2, before: 31, tokens: 33, type: "f16", lse: "all" },
+  { headDim: 64, groupSize: 2, before: 31, tokens: 33, missing: 20, type: "f16", lse: "all" },
+  { headDim: 64, groupSize: 2, before: 32, tokens: 65, type: "f16" },
+  { headDim: 64, groupSize: 4, before: 500, tokens: 100, type: "f16", sharpness: 8, lse: "all" },
+  { headDim: 64, groupSize: 2, before: 300, tokens: 70, window: 40, type: "f16" },
+  { headDim: 80, groupSize: 1, before: 0, tokens: 1, type: "f16" },
+  { headDim: 96, groupSize: 3, before: 15, tokens: 17, type: "f16", lse: "all" },
+  { headDim: 128, groupSize: 8, before: 700, tokens: 2, type: "f16" },
+  { headDim: 128, groupSize: 4, before: 300, tokens: 90, type: "f16", sharpness: 8 },
+  { headDim: 256, groupSize: 4, before: 80, tokens: 90, type: "f16", lse: "all" },
+  { headDim: 64, groupSize: 2, before: 2500, tokens: 33, type: "f16" },
+  { headDim: 64, groupSize: 3, before: 1560, tokens: 40, missing: 1555, type: "f16", lse: "all" },
+  { headDim: 16, groupSize: 1, before: 0, tokens: 1100, type: "f16", sharpness: 8, lse: "all" },
+  ...cases.filter(({ type }) => type !== undefined && type !== "f16"),
+];
+
+describe("attention on matrix units", function () {
+  this.timeout(180_000);
+  suite(useMatrixUnits(), matrixCases, MATRIX_TOLERANCE);
+});
+
+function suite(gpu: () => Gpu, tests: readonly Case[], tolerance?: number): void {
   for (const test of tests) {
     it(`prefills ${describeCase(test)}`, async () => {
       const { attention, buffers, expected } = await setUp(gpu(), test);
       const commands = new CommandList();
-      attention.encodePrefill(commands, buffers, test.tokens);
+      attention.encodePrefill(commands, buffers, test.tokens, test.before + test.tokens);
       run(gpu(), commands);
-      await assertOutput(gpu(), { buffers, expected, test });
+      await assertOutput(gpu(), { buffers, expected, test }, tolerance);
     });
 
+    // Decoding has no matrices.
+    if (tolerance !== undefined) continue;
     const before = test.before + test.tokens;
     it(`decodes ${describeCase({ ...test, before, tokens: 1 })}`, async () => {
       const { attention, buffers, expected } = await setUp(gpu(), { ...test, before, tokens: 1 });
@@ -87,9 +148,9 @@ function suite(gpu: () => Gpu, tests: readonly Case[]): void {
 async function assertOutput(
   gpu: Gpu,
   { buffers, expected, test }: { buffers: AttentionBuffers; expected: Expected; test: Case },
+  tolerance = toleranceOf(test),
 ): Promise<void> {
   const { output, lse } = expected;
-  const tolerance = toleranceOf(test);
   assertClose(await readFloats(gpu, buffers.output, output.length), output, tolerance);
   if (buffers.lse === undefined) return;
   // Base 2 on the GPU.

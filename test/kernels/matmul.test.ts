@@ -16,7 +16,7 @@ import { type WeightFormatId, weightFormats } from "../../src/engine/model/weigh
 import { matmul } from "../reference/matmul.ts";
 import { geluTanh, silu } from "../reference/operations.ts";
 import { assertClose } from "../support/close.ts";
-import { readFloats, run, uploadFloats, useGpu } from "../support/gpu.ts";
+import { readFloats, run, uploadFloats, useGpu, useMatrixUnits } from "../support/gpu.ts";
 import { randomMatrix } from "../support/matrixSource.ts";
 import { randomFloats } from "../support/random.ts";
 
@@ -33,6 +33,8 @@ describe("matmul", () => suite(useGpu(), formats));
 // The parts for weights are the same here; a few suffice, since software adapters compile for seconds.
 describe("matmul, without f16 and subgroups", () =>
   suite(useGpu({ restrict: withoutOptionalFeatures }), ["f32", "q4_0", "q6_k"]));
+
+describe("matmul on matrix units", () => suite(useMatrixUnits(), formats));
 
 describe("matmul with small bindings", () => {
   const maxStorageBufferBindingSize = 8192;

@@ -108,7 +108,7 @@ async function runPasses(gpu: Gpu, { keyType, valueType, tail, passes, window = 
   const qkv = randomFloats(length * rowSize, length).map(
     (x) => HALF_VALUES[halfBits(2 * x)] ?? Number.NaN,
   );
-  const partial = attention.partialBytes(length);
+  const partial = attention.partialBytes(length, longest);
   const allocate = (bytes: number): GPUBuffer => gpu.buffers.allocate({ purpose: "cache", bytes });
   // Whatever was not stored yet must not reach the output.
   const garbage = (bytes: number): GPUBuffer =>
@@ -144,7 +144,7 @@ async function runPasses(gpu: Gpu, { keyType, valueType, tail, passes, window = 
     attention.encodeStore(commands, buffers, tokens);
     tailAttention.encodeGroups(commands, buffers, tokens);
     if (tokens === 1) attention.encodeDecode(commands, buffers, first + 1);
-    else attention.encodePrefill(commands, buffers, tokens);
+    else attention.encodePrefill(commands, buffers, tokens, first + tokens);
     if (tokens > 1 || !attention.decodesTail) tailAttention.encodeFinish(commands, buffers, tokens);
     tailAttention.encodeStore(commands, buffers, tokens);
     run(gpu, commands);

@@ -10,7 +10,10 @@ import { type CacheRotation, cacheRotations } from "../../src/engine/cache/rotat
 import { type CacheType, type CacheTypeId, cacheTypes } from "../../src/engine/cache/types.ts";
 import type { Capabilities } from "../../src/engine/gpu/capabilities.ts";
 import type { KernelSource } from "../../src/engine/gpu/linkKernel.ts";
-import { attentionSources, prefillSource } from "../../src/engine/model/operations/attention.ts";
+import {
+  attentionSources,
+  prefillSource,
+} from "../../src/engine/model/operations/attentionKernels.ts";
 import {
   hadamardSource,
   rotatedHeads,
@@ -119,10 +122,18 @@ const sparsePrefills: KernelVariants = (capabilities) =>
     ),
   );
 
-/** Adapters that get different attention kernels: as it is, and a CPU. */
+/** Adapters that get different attention kernels: as it is, a CPU, and a GPU with matrix units. */
 function attentionAdapters(capabilities: Capabilities): Capabilities[] {
-  const software = { isSoftware: true, subgroupMinSize: 8, subgroupMaxSize: 8 };
-  return [capabilities, { ...capabilities, ...software }];
+  const software = {
+    ...{ isSoftware: true, subgroupMinSize: 8, subgroupMaxSize: 8 },
+    busyWorkgroups: 1,
+  };
+  return [
+    capabilities,
+    { ...capabilities, ...software },
+    // Without f16 there are none.
+    ...(capabilities.hasF16 ? [withMatrixUnits(capabilities)] : []),
+  ];
 }
 
 const linears: KernelVariants = (capabilities) =>
@@ -140,15 +151,20 @@ const linears: KernelVariants = (capabilities) =>
 /** Adapters that get different matrix kernels: as it is, a CPU with lanes, a GPU with matrix units. */
 function linearAdapters(capabilities: Capabilities): Capabilities[] {
   const lanes = { isSoftware: true, subgroupMinSize: 8, subgroupMaxSize: 8 };
-  const matrix = { componentType: "f16", resultComponentType: "f32", m: 16, n: 16, k: 16 };
-  const matrixUnits = {
+  return [capabilities, { ...capabilities, ...lanes }, withMatrixUnits(capabilities)];
+}
+
+function withMatrixUnits(capabilities: Capabilities): Capabilities {
+  return {
+    ...capabilities,
     isSoftware: false,
     subgroupMinSize: 32,
     subgroupMaxSize: 32,
-    matrixConfigurations: [matrix],
+    matrixConfigurations: [
+      { componentType: "f16", resultComponentType: "f32", m: 16, n: 16, k: 16 },
+    ],
     usesMatrixUnits: true,
   };
-  return [capabilities, { ...capabilities, ...lanes }, { ...capabilities, ...matrixUnits }];
 }
 
 const embeds: KernelVariants = () => weightFormatIds.map((format) => embedSource(format, 16));

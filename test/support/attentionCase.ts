@@ -51,7 +51,7 @@ export async function setUpAttention(
     return [firstRow, -absent];
   });
   const attention = await createAttention(gpu, shape);
-  const partial = attention.partialBytes(length);
+  const partial = attention.partialBytes(length, tokens);
   const allocate = (bytes: number): GPUBuffer => gpu.buffers.allocate({ purpose: "cache", bytes });
   // Slots behind the end are never empty in real use: NaN there must not reach the output.
   const garbage = (type: CacheTypeId): Uint32Array =>

@@ -4,6 +4,7 @@ import { UserError } from "../../src/engine/errors.ts";
 import { withoutOptionalFeatures } from "../../src/engine/gpu/capabilities.ts";
 import type { CommandList } from "../../src/engine/gpu/commandList.ts";
 import { type Gpu, type GpuOptions, openGpu } from "../../src/engine/gpu/device.ts";
+import { offersMatrixUnits } from "../../src/engine/model/operations/parts.ts";
 import { skip } from "./skip.ts";
 
 /** Inside a `describe`: open a device before its tests and close it behind them. Call the result within a test. */
@@ -23,6 +24,15 @@ export function useGpu(options: GpuOptions = {}): () => Gpu {
     if (gpu === undefined) throw new Error("the device opens in a before hook: use it in a test");
     return gpu;
   };
+}
+
+/** As `useGpu`, on matrix units, whatever their check says; skips where the adapter has none. */
+export function useMatrixUnits(): () => Gpu {
+  const gpu = useGpu({ restrict: (offered) => ({ ...offered, usesMatrixUnits: true }) });
+  before(function () {
+    if (!offersMatrixUnits(gpu().capabilities)) skip(this, "the adapter has no f16 matrix units");
+  });
+  return gpu;
 }
 
 /** Describe a suite twice: with all the adapter has, and without 16-bit floats, subgroups and matrix units. */

@@ -5,12 +5,12 @@ import { defineCommand } from "../command.ts";
 import { readText } from "../input.ts";
 import { modelOptions, modelSettings } from "../options.ts";
 
-const { model, adapter, "cache-dir": cacheDir } = modelOptions;
+const { model, adapter, "matrix-units": matrixUnits, "cache-dir": cacheDir } = modelOptions;
 
 export const calibrate = defineCommand({
   summary: "Look at a model's keys on a text, once, for `--cache-smoothing on`.",
   positionals: { usage: "FILE|-", min: 1, max: 1 },
-  options: { model, adapter, "cache-dir": cacheDir },
+  options: { model, adapter, "matrix-units": matrixUnits, "cache-dir": cacheDir },
   examples: ["chapter.txt", "chapter.txt --model qwen2.5:0.5b"],
   async run({ values, positionals: [file = "-"] }, { engine, observer, signal }) {
     const text = await readText(file);

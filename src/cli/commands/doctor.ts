@@ -1,7 +1,9 @@
 // `lectern doctor`: what this machine offers, what is missing and how to get it.
 
 import { cpus, release, totalmem } from "node:os";
+import type { AdapterRequest } from "../../engine/gpu/adapter.ts";
 import type { Capabilities } from "../../engine/gpu/capabilities.ts";
+import { offersMatrixUnits } from "../../engine/model/operations/parts.ts";
 import { defineCommand } from "../command.ts";
 import { oneLine } from "../errorText.ts";
 import { dawnVersion, version } from "../version.ts";
@@ -46,8 +48,9 @@ async function diagnose(name: string | undefined): Promise<Diagnosis> {
     // Dawn is native code: where it cannot be loaded, the rest of the report still helps.
     const { findAdapter, listAdapters } = await import("../../engine/gpu/adapter.ts");
     const { readCapabilities } = await import("../../engine/gpu/capabilities.ts");
-    const found = await findAdapter(name === undefined ? {} : { name });
-    const capabilities = readCapabilities(found.adapter, found.backend);
+    const request = name === undefined ? {} : { name };
+    const found = await findAdapter(request);
+    const capabilities = await checked(readCapabilities(found.adapter, found.backend), request);
     adapter = { ...capabilities, features: [...capabilities.features].sort() };
     adapters = await listAdapters();
     missing.push(...shortcomings(adapter));
@@ -67,6 +70,18 @@ async function diagnose(name: string | undefined): Promise<Diagnosis> {
   };
 }
 
+/** As a model would find them: matrix units are used once they have passed their check. */
+async function checked(offered: Capabilities, request: AdapterRequest): Promise<Capabilities> {
+  if (!offersMatrixUnits(offered)) return offered;
+  const { openCheckedGpu } = await import("../../engine/openCheckedGpu.ts");
+  const gpu = await openCheckedGpu(request);
+  try {
+    return gpu.capabilities;
+  } finally {
+    gpu.dispose();
+  }
+}
+
 function shortcomings(adapter: AdapterReport): string[] {
   const found: string[] = [];
   if (adapter.isSoftware)
@@ -75,6 +90,7 @@ function shortcomings(adapter: AdapterReport): string[] {
     );
   if (!adapter.hasF16) found.push("The adapter has no 16-bit floats: 32-bit kernels are used.");
   if (!adapter.hasSubgroups) found.push("The adapter has no subgroups: slower kernels are used.");
+  if (adapter.matrixUnitsProblem !== undefined) found.push(adapter.matrixUnitsProblem);
   return found;
 }
 
@@ -99,7 +115,7 @@ function adapterText(adapter: AdapterReport): string[] {
   return [
     `Adapter   ${adapter.name}, ${adapter.vendor} ${adapter.architecture} (${adapter.backend})`,
     `Subgroups ${adapter.hasSubgroups ? `${adapter.subgroupMinSize} to ${adapter.subgroupMaxSize} lanes` : "none"}`,
-    `Matrices  ${matrices.join(", ") || "none"}`,
+    `Matrices  ${matrices.length > 0 ? `${adapter.usesMatrixUnits ? "used" : "not used"}: ${matrices.join(", ")}` : "none"}`,
     `Features  ${adapter.features.join(" ")}`,
     ...Object.entries(adapter.limits).map(([name, value]) => `Limit     ${name} ${value}`),
   ];

@@ -45,8 +45,8 @@ export async function measureFidelity(
 
 /** The same model and positions with every token in f16. */
 function fullSettings(settings: ModelSettings): ModelSettings {
-  const { model, adapter, ropeScaling, ropeFactor } = settings;
-  const same = { model, adapter, ropeScaling, ropeFactor };
+  const { model, adapter, matrixUnits, ropeScaling, ropeFactor } = settings;
+  const same = { model, adapter, matrixUnits, ropeScaling, ropeFactor };
   const given = Object.entries(same).filter(([, value]) => value !== undefined);
   const exact = { cachePolicy: "full", cacheTypeK: "f16", cacheTypeV: "f16" };
   return { ...Object.fromEntries(given), ...exact };

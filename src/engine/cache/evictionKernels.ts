@@ -2,7 +2,7 @@
 
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { float, type KernelSource } from "../gpu/linkKernel.ts";
-import { type AttentionShape, tileOf } from "../model/operations/attention.ts";
+import { type AttentionShape, tileOf } from "../model/operations/attentionKernels.ts";
 import { keyBiasLink } from "../model/operations/keyBias.ts";
 import { boundPart, runsLanes } from "../model/operations/parts.ts";
 import { qkvSize } from "../model/operations/rope.ts";

@@ -27,9 +27,17 @@ export interface Capabilities {
   readonly subgroupMinSize: number;
   readonly subgroupMaxSize: number;
   readonly matrixConfigurations: readonly MatrixConfiguration[];
-  /** Multiply on the matrix units, whose f16 factors are less exact. Off unless asked for. */
+  /** Multiply on the matrix units, whose f16 factors are less exact. Off until they have been checked, see openCheckedGpu. */
   readonly usesMatrixUnits: boolean;
+  /** Why they are not used although the adapter offers them, one sentence; absent where they are only switched off. */
+  readonly matrixUnitsProblem?: string;
+  /** Workgroups of which a dispatch should have as many, or some of the adapter's cores are left idle. */
+  readonly busyWorkgroups: number;
 }
+
+// WebGPU tells nobody how many cores there are. Of attention's workgroups, large GPUs run about this many at a time; small ones
+// lose nothing by more than they need.
+const BUSY_WORKGROUPS = 1024;
 
 /** Dawn reports its matrix units beside the standard adapter information. */
 interface DawnAdapterInfo extends GPUAdapterInfo {
@@ -68,6 +76,7 @@ export function readCapabilities(adapter: GPUAdapter, backend: string): Capabili
       k: matrix.K,
     })),
     usesMatrixUnits: false,
+    busyWorkgroups: info.isFallbackAdapter === true ? 1 : BUSY_WORKGROUPS,
   };
 }
 

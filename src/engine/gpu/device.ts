@@ -15,7 +15,6 @@ export interface GpuOptions extends AdapterRequest {
 
 /** Device, kernels and buffers of one adapter. */
 export class Gpu {
-  readonly capabilities: Capabilities;
   readonly device: GPUDevice;
   readonly kernels: Kernels;
   readonly buffers: BufferPool;
@@ -23,13 +22,14 @@ export class Gpu {
   readonly lost: Promise<string | undefined>;
   /** Keeps Dawn's instance referenced: the device dies with it. */
   #found: FoundAdapter | undefined;
+  #capabilities: Capabilities;
   #lostReason: string | undefined;
   #error: GPUError | undefined;
 
   constructor(found: FoundAdapter, device: GPUDevice, capabilities: Capabilities) {
     this.#found = found;
     this.device = device;
-    this.capabilities = capabilities;
+    this.#capabilities = capabilities;
     this.kernels = new Kernels(device);
     this.buffers = new BufferPool(device);
     this.lost = device.lost.then((info) => {
@@ -42,6 +42,15 @@ export class Gpu {
       event.preventDefault();
       this.#error ??= event.error;
     });
+  }
+
+  get capabilities(): Capabilities {
+    return this.#capabilities;
+  }
+
+  /** Change what kernels may use; before any is made for a model. */
+  restrict(capabilities: Capabilities): void {
+    this.#capabilities = capabilities;
   }
 
   get isLost(): boolean {

@@ -387,11 +387,11 @@ export class Decoder {
     if (dual !== undefined && this.dualChunk !== undefined) {
       const place = { layer: dual, slots: this.#slots(layer), frequencies };
       this.dualChunk.encode(commands, place, buffers, { tokens, cacheLength });
-    } else if (isRepeat) repeatAttention?.encodePrefill(commands, buffers, tokens);
+    } else if (isRepeat) repeatAttention?.encodePrefill(commands, buffers, tokens, longest);
     else if (tokens === 1) attention.encodeDecode(commands, buffers, longest);
     else if (this.sparsePrefill !== undefined && attention.shape.window === 0 && !isDense)
       this.sparsePrefill.encode(commands, layer, buffers, { tokens, cacheLength });
-    else attention.encodePrefill(commands, buffers, tokens);
+    else attention.encodePrefill(commands, buffers, tokens, longest);
     if (tail && shared.lse) {
       const { lse } = shared;
       if (tokens > 1 || !attention.decodesTail)
@@ -435,11 +435,11 @@ export class Decoder {
     this.#weights.output.encode(commands, buffers, rows);
   }
 
-  /** Room for the parts of a split decode, for every slot the cache has. */
+  /** Room for the parts of split attention, for every slot the cache has. */
   #allocatePartial(): { partial: GPUBuffer; statistics: GPUBuffer } {
     const sizes = this.#operations.layers.map(({ attention }, layer) => {
       const { longest, free } = this.#slots(layer);
-      return attention.partialBytes(longest + free);
+      return attention.partialBytes(longest + free, this.activations.chunkLength);
     });
     const allocate = (which: "partial" | "statistics"): GPUBuffer =>
       this.#gpu.buffers.allocate({

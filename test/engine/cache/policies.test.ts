@@ -162,11 +162,17 @@ async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<v
       );
       const bytes = 4 * tokens * shape.numHeads * HEAD_DIM;
       const output = gpu.buffers.allocate({ purpose: "activations", bytes });
-      const parts = { partial: output, statistics: output, lse: eviction.lse };
+      const room = attention.partialBytes(longest + tokens, tokens);
+      const allocate = (bytes: number) => gpu.buffers.allocate({ purpose: "activations", bytes });
+      const parts = {
+        partial: allocate(room.partial),
+        statistics: allocate(room.statistics),
+        lse: eviction.lse,
+      };
       const buffers = { qkv, cache: layer, output, step, ...parts };
       const commands = new CommandList();
       attention.encodeStore(commands, buffers, tokens);
-      attention.encodePrefill(commands, buffers, tokens);
+      attention.encodePrefill(commands, buffers, tokens, longest + tokens);
       const sample = eviction.sample(tokens, { since: first - begin, left, length });
       if (sample !== undefined) {
         eviction.writeSample(sample);

@@ -169,7 +169,7 @@ export class DualChunkAttention {
     length: number,
   ): void {
     if (tokens === 1) attention.encodeDecode(commands, buffers, length);
-    else attention.encodePrefill(commands, buffers, tokens);
+    else attention.encodePrefill(commands, buffers, tokens, length);
   }
 
   #encodeTurn(

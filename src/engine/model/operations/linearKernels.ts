@@ -4,6 +4,7 @@ import type { Capabilities } from "../../gpu/capabilities.ts";
 import type { KernelSource } from "../../gpu/linkKernel.ts";
 import type { DecoderConfig } from "../decoderConfig.ts";
 import { type WeightFormatId, weightFormats } from "../weightFormats/index.ts";
+import { hasMatrixUnits } from "./parts.ts";
 
 /** `set` the output, `add` to it (the residual stream), or gate it: activation(even rows) · odd rows. */
 export type LinearOutput = "set" | "add" | DecoderConfig["activation"];
@@ -71,6 +72,7 @@ export function linearSources(
     };
   }
   const matvec = { kernel: matvecSource(capabilities, variant), rows: 4, tokens: 1 };
+  // F32 weights would lose too much in f16.
   if (hasMatrixUnits(capabilities) && variant.format !== "f32") {
     const constants = { STRIDE: matrixStride(capabilities), ...matmulConstants };
     const kernel = { file: "matmul_subgroup_matrix.wgsl", parts, constants };
@@ -78,24 +80,6 @@ export function linearSources(
   }
   const kernel = { file: "matmul_tiled.wgsl", parts, constants: matmulConstants };
   return { matvec, matmul: { kernel, rows: 64, tokens: 64 } };
-}
-
-/** What matmul_subgroup_matrix.wgsl is written for; F32 weights would lose too much in f16. */
-function hasMatrixUnits(capabilities: Capabilities): boolean {
-  if (!capabilities.usesMatrixUnits) return false;
-  const { hasF16, hasSubgroups, subgroupMinSize, subgroupMaxSize } = capabilities;
-  return (
-    hasF16 &&
-    hasSubgroups &&
-    subgroupMinSize === 32 &&
-    subgroupMaxSize === 32 &&
-    capabilities.matrixConfigurations.some(
-      ({ componentType, resultComponentType, m, n, k }) =>
-        componentType === "f16" &&
-        resultComponentType === "f32" &&
-        [m, n, k].every((size) => size === 16),
-    )
-  );
 }
 
 /** A CPU gathers every load lane by lane: values broadcast from registers beat tiles in memory. */

@@ -23,3 +23,25 @@ export function runsLanes({ isSoftware, hasSubgroups, subgroupMinSize }: Capabil
 export function boundPart({ isSoftware }: Capabilities): { readonly bound: string } {
   return { bound: isSoftware ? "common/bound_opaque.wgsl" : "common/bound_constant.wgsl" };
 }
+
+/** What the kernels on matrix units are written for: f16 × f16 summed in f32, 16 × 16 × 16, in subgroups of 32. */
+export function offersMatrixUnits(capabilities: Capabilities): boolean {
+  const { hasF16, hasSubgroups, subgroupMinSize, subgroupMaxSize } = capabilities;
+  return (
+    hasF16 &&
+    hasSubgroups &&
+    subgroupMinSize === 32 &&
+    subgroupMaxSize === 32 &&
+    capabilities.matrixConfigurations.some(
+      ({ componentType, resultComponentType, m, n, k }) =>
+        componentType === "f16" &&
+        resultComponentType === "f32" &&
+        [m, n, k].every((size) => size === 16),
+    )
+  );
+}
+
+/** Whether the kernels on matrix units are used: they are offered and did well in their check. */
+export function hasMatrixUnits(capabilities: Capabilities): boolean {
+  return capabilities.usesMatrixUnits && offersMatrixUnits(capabilities);
+}

@@ -6,11 +6,8 @@ import { UserError } from "../../errors.ts";
 import type { CommandList } from "../../gpu/commandList.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import type { Binding, Kernel } from "../../gpu/kernel.ts";
-import {
-  type AttentionBuffers,
-  type AttentionShape,
-  prefillSource,
-} from "../operations/attention.ts";
+import type { AttentionBuffers, AttentionShape } from "../operations/attention.ts";
+import { prefillSource } from "../operations/attentionKernels.ts";
 import { keyBiasBindings } from "../operations/keyBias.ts";
 import { BLOCK, type PassBlocks, type SelectorBuffer, type SelectorKernel } from "./selector.ts";
 import { selectHighest } from "./selectorKernels.ts";

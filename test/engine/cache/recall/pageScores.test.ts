@@ -155,17 +155,22 @@ async function compareMerge(gpu: Gpu, groupSize: number): Promise<void> {
     purpose: "activations",
     bytes: 4 * tokens * heads.numHeads * headDim,
   });
+  const room = attention.partialBytes(length, length);
+  const parts = {
+    partial: gpu.buffers.allocate({ purpose: "activations", bytes: room.partial }),
+    statistics: gpu.buffers.allocate({ purpose: "activations", bytes: room.statistics }),
+  };
   const pass = (first: number, count: number) => {
     const step = createStepBuffer(gpu);
     writeStep(gpu, step, { numTokens: count, firstPosition: first, firstSlot: first });
     const qkv = uploadFloats(gpu, rows.subarray(first * rowSize, (first + count) * rowSize));
-    return { qkv, cache: layer, output, step, partial: output, statistics: output };
+    return { qkv, cache: layer, output, step, ...parts };
   };
   const commands = new CommandList();
   attention.encodeStore(commands, pass(0, length - tokens), length - tokens);
   const question = pass(length - tokens, tokens);
   attention.encodeStore(commands, question, tokens);
-  attention.encodePrefill(commands, question, tokens);
+  attention.encodePrefill(commands, question, tokens, length);
   run(gpu, commands);
   const found = await readFloats(gpu, output, tokens * heads.numHeads * headDim);
 

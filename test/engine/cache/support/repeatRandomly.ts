@@ -64,7 +64,7 @@ export async function repeatRandomly(
       eviction.writeSample(sample);
       const commands = new CommandList();
       attention.encodeStore(commands, buffers, tokens);
-      attention.encodePrefill(commands, buffers, tokens);
+      attention.encodePrefill(commands, buffers, tokens, firstSlot + tokens);
       eviction.encodeRecord(commands, buffers, end - first);
       run(gpu, commands);
       start += tokens;

@@ -23,7 +23,7 @@ import {
 } from "../../../reference/prefillSparsity.ts";
 import { type AttentionCase, setUpAttention } from "../../../support/attentionCase.ts";
 import { assertClose } from "../../../support/close.ts";
-import { readFloats, run, useGpu } from "../../../support/gpu.ts";
+import { readFloats, run, useGpu, useMatrixUnits } from "../../../support/gpu.ts";
 import { randomFloats } from "../../../support/random.ts";
 
 interface Case {
@@ -39,6 +39,8 @@ interface Case {
 const NUM_KV_HEADS = 2;
 const NUM_LAYERS = 2;
 const LAYER = 1;
+// Queries and weights are rounded to f16.
+const MATRIX_TOLERANCE = 4e-3;
 
 // Within one block, at its edges, over many; passes that begin and end inside blocks.
 const cases: Case[] = [
@@ -59,6 +61,14 @@ describe("sparse prefill", function () {
 describe("sparse prefill, without f16 and subgroups", function () {
   this.timeout(180_000);
   suite(useGpu({ restrict: withoutOptionalFeatures }), cases.slice(1, 3));
+});
+
+describe("sparse prefill on matrix units", function () {
+  this.timeout(180_000);
+  suite(useMatrixUnits(), [
+    ...cases.filter(({ type }) => type !== undefined),
+    { headDim: 128, groupSize: 4, before: 299, tokens: 77, threshold: 0.4, type: "f16" },
+  ]);
 });
 
 function suite(gpu: () => Gpu, tests: readonly Case[]): void {
@@ -83,7 +93,8 @@ function suite(gpu: () => Gpu, tests: readonly Case[]): void {
           ),
         );
         assert.deepEqual(lists, chosen);
-        assertClose(output, sparseAttention(set.input, lists), 5e-5);
+        const tolerance = gpu().capabilities.usesMatrixUnits ? MATRIX_TOLERANCE : 5e-5;
+        assertClose(output, sparseAttention(set.input, lists), tolerance);
         const visible = queryBlocks(set.input).reduce((sum, own) => sum + own + 1, 0);
         const attended = chosen.flat(2).length / (visible * NUM_KV_HEADS);
         assert.equal(stats.blocksAttended, attended);
@@ -91,11 +102,12 @@ function suite(gpu: () => Gpu, tests: readonly Case[]): void {
     }
 
     it(`${id} equals dense prefill at threshold 1`, async () => {
-      const test = { headDim: 64, groupSize: 2, before: 310, tokens: 150, threshold: 1 };
+      const type: CacheTypeId = gpu().capabilities.usesMatrixUnits ? "f16" : "f32";
+      const test = { headDim: 64, groupSize: 2, before: 310, tokens: 150, threshold: 1, type };
       const set = await setUp(gpu(), test);
       const { output, stats } = await prefill(gpu(), set, { id, threshold: 1 });
       const commands = new CommandList();
-      set.attention.encodePrefill(commands, set.buffers, test.tokens);
+      set.attention.encodePrefill(commands, set.buffers, test.tokens, set.input.length);
       run(gpu(), commands);
       assert.deepEqual(await readFloats(gpu(), set.buffers.output, output.length), output);
       assert.equal(stats.blocksAttended, 1);

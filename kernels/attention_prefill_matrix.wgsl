@@ -1,0 +1,243 @@
+// Attention of many queries on matrix units, FlashAttention-2 (arXiv:2307.08691) as attention_prefill.wgsl has it: f16 × f16
+// summed in f32, 16 × 16 × 16 a step. Each of four subgroups of 32 has 16 query rows, whose queries and results stay in its
+// matrices. Two invocations share the softmax of a row. Results are scaled only where a row's maximum grows by so much that
+// its weights might leave f16: that takes them through workgroup memory, and is rare behind the first tiles.
+//   qkv [tokens, QKV_SIZE]   keys, values [rows, HEAD_DIM]   output [tokens, NUM_HEADS * HEAD_DIM]
+// Where a pass has too few rows to fill the GPU, each part of the slots has workgroups of its own, whose outputs and
+// log-sum-exps attention_prefill_merge.wgsl joins: output and lse [parts, tokens, …] then.
+//   grid: (rows_in_front + tokens * GROUP_SIZE) / ROWS, NUM_KV_HEADS, parts
+enable f16;
+enable subgroups;
+enable chromium_experimental_subgroup_matrix;
+diagnostic(off, chromium.subgroup_matrix_uniformity);
+#include "common/step.wgsl"
+#include "common/heads.wgsl"
+#include <blocks>
+#include <span>
+#include <row_lse>
+#include <key_bias>
+#include <key_cache> as key
+#include <value_cache> as value
+
+@group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> keys: array<key_Word>;
+@group(0) @binding(2) var<storage, read> values: array<value_Word>;
+@group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(4) var<uniform> step: Step;
+@group(0) @binding(5) var<uniform> heads: array<Head, NUM_KV_HEADS>;
+
+alias Left = subgroup_matrix_left<f16, 16, 16>;
+alias Right = subgroup_matrix_right<f16, 16, 16>;
+alias Result = subgroup_matrix_result<f32, 16, 16>;
+
+const VECTORS = HEAD_DIM / 4u;
+const GROUP_SIZE = NUM_HEADS / NUM_KV_HEADS;
+// Below every score, yet far enough above MASKED that exp2(MASKED - LOWEST) is 0: rows may begin with masked keys.
+const LOWEST = -1e30;
+const MASKED = -3e38;
+// Sum of a row that saw nothing, which makes its output 0 and its log-sum-exp LOWEST.
+const NOTHING = 1e-30;
+const LOG2_E = 1.4426950408889634;
+const LARGEST = vec4(65504.0);
+// Weights reach 2 to this before their row's maximum is raised.
+const HEADROOM = 8.0;
+
+const WORKGROUP = 128u;
+const MATRICES = HEAD_DIM / 16u;       // across a row of queries or results
+const TILE_MATRICES = TILE / 16u;
+// Rows that lie 16 bytes apart modulo a bank's round reach distinct banks.
+const STRIDE = HEAD_DIM + 8u;
+const WEIGHT_STRIDE = TILE + 8u;
+const SCORE_STRIDE = TILE + 8u;
+// Weights take the place of the keys they come from.
+const VALUES_AT = max(TILE * STRIDE, ROWS * WEIGHT_STRIDE);
+
+// The queries pass through it first.
+var<workgroup> tile: array<f16, max(VALUES_AT + TILE * STRIDE, ROWS * STRIDE)>;
+var<workgroup> score_tile: array<f32, ROWS * SCORE_STRIDE>;
+// Whether a row of each subgroup needs its results scaled.
+var<workgroup> grown: array<u32, 4>;
+
+fn write4(at: u32, four: vec4<f32>) {
+  let halves = vec4<f16>(four);
+  tile[at] = halves.x;
+  tile[at + 1u] = halves.y;
+  tile[at + 2u] = halves.z;
+  tile[at + 3u] = halves.w;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+  @builtin(local_invocation_index) local_index: u32,
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) num_workgroups: vec3<u32>,
+) {
+  // The last rows see the most keys: they go first, so that none is left working alone at the end.
+  let first_row = (num_workgroups.x - 1u - workgroup.x) * ROWS;
+  let kv_head = workgroup.y;
+  let num_rows = step.num_tokens * GROUP_SIZE;
+  let front = rows_in_front();
+  let first_slot = slots_of(heads[kv_head], step.first_slot);
+  let length = slots_of(heads[kv_head], step.cache_length);
+  let subgroup = local_index / 32u;
+
+  for (var i = local_index; i < ROWS * VECTORS; i += WORKGROUP) {
+    let row = clamp(first_row + i / VECTORS, front, front + num_rows - 1u) - front;
+    let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
+    let query = qkv[row / GROUP_SIZE * (QKV_SIZE / 4u) + head * VECTORS + i % VECTORS] * (SCALE * LOG2_E);
+    write4(i / VECTORS * STRIDE + 4u * (i % VECTORS), clamp(query, -LARGEST, LARGEST));
+  }
+  workgroupBarrier();
+  var queries: array<Left, MATRICES>;
+  var results: array<Result, MATRICES>;
+  for (var d = 0u; d < MATRICES; d++) {
+    queries[d] = subgroupMatrixLoad<Left, row_major>(&tile, 16u * subgroup * STRIDE + 16u * d, STRIDE);
+  }
+
+  // This invocation's row, of which it has every other four columns.
+  let row_in_tile = local_index / 2u;
+  let half = local_index % 2u;
+  let row = clamp(first_row + row_in_tile, front, front + num_rows - 1u) - front;
+  let token = row / GROUP_SIZE;
+  let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
+  // Where slots are no part of the pass's own, every query sees all of them.
+  let query_slot = select(length - 1u, first_slot + token, IS_CAUSAL);
+  let seen_end = span_end(query_slot + 1u);
+  var row_max = LOWEST;
+  var row_sum = 0.0;
+
+  let first_token = (max(first_row, front) - front) / GROUP_SIZE;
+  let last_token = min((first_row + ROWS - 1u - front) / GROUP_SIZE, step.num_tokens - 1u);
+  let end = span_end(select(length, first_slot + last_token + 1u, IS_CAUSAL));
+  // Every row sees the slots in front of this one, without a window.
+  let common_end = span_end(select(length, first_slot + first_token + 1u, IS_CAUSAL));
+  var start = SPAN_START;
+  if (WINDOW > 0u) {
+    start = first_slot + first_token + 1u;
+    start = select(0u, (start - WINDOW) / TILE * TILE, start > WINDOW);
+    start = clamp(start, SPAN_START, end);
+  }
+
+  let tiles = tiles_of(kv_head, first_row, Span(start, end, TILE));
+  // This part's share of them.
+  let share = (tiles.count + num_workgroups.z - 1u) / num_workgroups.z;
+  let last_tile = min((workgroup.z + 1u) * share, tiles.count);
+  for (var n = workgroup.z * share; n < last_tile; n++) {
+    let tile_slot = tile_start(tiles, n);
+    workgroupBarrier();
+    for (var i = local_index; i < TILE * VECTORS; i += WORKGROUP) {
+      // Slots behind the end hold what an earlier pass left there; they are masked below.
+      let slot = min(tile_slot + i / VECTORS, end - 1u);
+      let cache_row = heads[kv_head].first_row + slot;
+      let at = i / VECTORS * STRIDE + 4u * (i % VECTORS);
+      var key = with_bias(key_load(&keys, cache_row, i % VECTORS), kv_head, slot, i % VECTORS);
+      var value = value_load(&values, cache_row, i % VECTORS);
+      if (!KEYS_FIT) { key = clamp(key, -LARGEST, LARGEST); }
+      if (!VALUES_FIT) { value = clamp(value, -LARGEST, LARGEST); }
+      write4(at, key);
+      write4(VALUES_AT + at, value);
+    }
+    workgroupBarrier();
+
+    let own_scores = 16u * subgroup * SCORE_STRIDE;
+    for (var j = 0u; j < TILE_MATRICES; j++) {
+      // Not from a variable without initialiser: Dawn leaves it what it was in the turn before.
+      let first_keys = subgroupMatrixLoad<Right, col_major>(&tile, 16u * j * STRIDE, STRIDE);
+      var scores = subgroupMatrixMultiply<f32>(queries[0], first_keys);
+      for (var d = 1u; d < MATRICES; d++) {
+        let right = subgroupMatrixLoad<Right, col_major>(&tile, 16u * j * STRIDE + 16u * d, STRIDE);
+        scores = subgroupMatrixMultiplyAccumulate(queries[d], right, scores);
+      }
+      subgroupMatrixStore<row_major>(&score_tile, own_scores + 16u * j, scores, SCORE_STRIDE);
+    }
+    workgroupBarrier();
+
+    var weights: array<vec4<f32>, TILE / 8u>;
+    var four_max = vec4(MASKED);
+    for (var j = 0u; j < TILE / 8u; j++) {
+      let at = row_in_tile * SCORE_STRIDE + 8u * j + 4u * half;
+      weights[j] = vec4(score_tile[at], score_tile[at + 1u], score_tile[at + 2u], score_tile[at + 3u]);
+    }
+    if (WINDOW > 0u || tile_slot + TILE > common_end) {
+      for (var j = 0u; j < TILE / 8u; j++) {
+        let slots = tile_slot + 8u * j + 4u * half + vec4(0u, 1u, 2u, 3u);
+        var is_seen = slots < vec4(seen_end);
+        if (WINDOW > 0u) { is_seen &= slots + WINDOW > vec4(query_slot); }
+        weights[j] = select(vec4(MASKED), weights[j], is_seen);
+      }
+    }
+    for (var j = 0u; j < TILE / 8u; j++) { four_max = max(four_max, weights[j]); }
+    var tile_max = max(max(four_max.x, four_max.y), max(four_max.z, four_max.w));
+    tile_max = max(tile_max, subgroupShuffleXor(tile_max, 1u));
+
+    var correction = 1.0;
+    // Without a weight so far there is nothing to scale.
+    let grows = tile_max > row_max + HEADROOM;
+    let scales = grows && row_max > LOWEST;
+    if (grows) {
+      correction = exp2(row_max - tile_max);
+      row_max = tile_max;
+    }
+    var four_sum = vec4(0.0);
+    for (var j = 0u; j < TILE / 8u; j++) {
+      let weight = exp2(weights[j] - row_max);
+      four_sum += weight;
+      write4(row_in_tile * WEIGHT_STRIDE + 8u * j + 4u * half, weight);
+    }
+    row_sum = row_sum * correction + dot(four_sum, vec4(1.0));
+
+    let any_scales = subgroupAny(scales);
+    if (local_index % 32u == 0u) { grown[subgroup] = u32(any_scales); }
+    // Its barriers also stand between weights written and read.
+    let has_grown = workgroupUniformLoad(&grown);
+    if ((has_grown[0] | has_grown[1] | has_grown[2] | has_grown[3]) != 0u) {
+      for (var first = 0u; first < MATRICES; first += TILE_MATRICES) {
+        for (var j = 0u; j < min(TILE_MATRICES, MATRICES - first); j++) {
+          subgroupMatrixStore<row_major>(&score_tile, own_scores + 16u * j, results[first + j], SCORE_STRIDE);
+        }
+        workgroupBarrier();
+        for (var i = half; i < TILE; i += 2u) {
+          score_tile[row_in_tile * SCORE_STRIDE + i] *= correction;
+        }
+        workgroupBarrier();
+        for (var j = 0u; j < min(TILE_MATRICES, MATRICES - first); j++) {
+          results[first + j] =
+            subgroupMatrixLoad<Result, row_major>(&score_tile, own_scores + 16u * j, SCORE_STRIDE);
+        }
+        // The next results overwrite these.
+        workgroupBarrier();
+      }
+    }
+
+    for (var j = 0u; j < TILE_MATRICES; j++) {
+      let left = subgroupMatrixLoad<Left, row_major>(
+        &tile, 16u * subgroup * WEIGHT_STRIDE + 16u * j, WEIGHT_STRIDE);
+      for (var d = 0u; d < MATRICES; d++) {
+        let right = subgroupMatrixLoad<Right, row_major>(
+          &tile, VALUES_AT + 16u * j * STRIDE + 16u * d, STRIDE);
+        results[d] = subgroupMatrixMultiplyAccumulate(left, right, results[d]);
+      }
+    }
+  }
+
+  row_sum = max(row_sum + subgroupShuffleXor(row_sum, 1u), NOTHING);
+  let target_row = (workgroup.z * step.num_tokens + token) * NUM_HEADS + head;
+  let is_own = first_row + row_in_tile == front + row;
+  for (var first = 0u; first < MATRICES; first += TILE_MATRICES) {
+    let count = min(TILE_MATRICES, MATRICES - first);
+    for (var j = 0u; j < count; j++) {
+      subgroupMatrixStore<row_major>(
+        &score_tile, 16u * subgroup * SCORE_STRIDE + 16u * j, results[first + j], SCORE_STRIDE);
+    }
+    workgroupBarrier();
+    if (is_own) {
+      for (var i = half; i < 4u * count; i += 2u) {
+        let at = row_in_tile * SCORE_STRIDE + 4u * i;
+        let four = vec4(score_tile[at], score_tile[at + 1u], score_tile[at + 2u], score_tile[at + 3u]);
+        output[target_row * VECTORS + 4u * first + i] = four / row_sum;
+      }
+    }
+    workgroupBarrier();
+  }
+  if (is_own && half == 0u) { emit_lse(target_row, row_max + log2(row_sum)); }
+}
