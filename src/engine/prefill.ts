@@ -40,7 +40,7 @@ export class Prefill {
 
   constructor(model: PrefillModel) {
     this.#model = model;
-    this.#pacer = new Pacer(model.gpu);
+    this.#pacer = new Pacer(model.gpu, CHUNK_STEP);
   }
 
   /**

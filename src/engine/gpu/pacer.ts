@@ -12,12 +12,15 @@ const IN_FLIGHT = 2;
 /** Submits command lists that each do the same kind of work, such as the layers of a chunk. */
 export class Pacer {
   readonly #gpu: Gpu;
+  readonly #tile: number;
   #msPerUnit: number | undefined;
   #inFlight: Promise<void>[] = [];
   #lastDoneMs = 0;
 
-  constructor(gpu: Gpu) {
+  /** `tile`: units that take as long as one; shorter lists say nothing about the speed of others. */
+  constructor(gpu: Gpu, tile: number) {
     this.#gpu = gpu;
+    this.#tile = tile;
   }
 
   /** Units of work that one list may hold; `cautious` before anything was measured. */
@@ -34,7 +37,7 @@ export class Pacer {
       throwIfStopped(signal);
       const fitting = Math.floor(this.unitsPerList(units) / units);
       const count = Math.max(1, Math.min(fitting, lists.length - next));
-      this.#submit(lists.slice(next, next + count), count * units);
+      this.#submit(lists.slice(next, next + count), units);
       next += count;
       await this.#wait(IN_FLIGHT - 1, signal);
     }
@@ -53,7 +56,7 @@ export class Pacer {
     this.#gpu.check();
   }
 
-  #submit(lists: readonly CommandList[], units: number): void {
+  #submit(lists: readonly CommandList[], unitsEach: number): void {
     const { device } = this.#gpu;
     const encoder = device.createCommandEncoder();
     for (const list of lists) list.encode(encoder);
@@ -61,8 +64,9 @@ export class Pacer {
     const submittedMs = performance.now();
     const done = device.queue.onSubmittedWorkDone().then(() => {
       const nowMs = performance.now();
-      const tookMs = (nowMs - Math.max(submittedMs, this.#lastDoneMs)) / units;
+      const tookMs = (nowMs - Math.max(submittedMs, this.#lastDoneMs)) / (lists.length * unitsEach);
       this.#lastDoneMs = nowMs;
+      if (unitsEach < this.#tile) return;
       // Slower at once, faster step by step: a submit too long is worse than one too short.
       const before = this.#msPerUnit ?? tookMs;
       this.#msPerUnit = Math.max(tookMs, (before + tookMs) / 2);
