@@ -1,13 +1,14 @@
 // A model on the GPU as a LanguageModel: prefill what the cache lacks, decode ahead, roll back what nobody wanted.
 
 import type { CacheStats, PrefillStats, RunStats } from "../protocol.ts";
+import { BranchReader } from "./branchReader.ts";
 import { type CacheIdentity, CacheKeeper, type ReadOptions } from "./cache/cacheKeeper.ts";
 import { wholeCacheStats } from "./cache/cacheStats.ts";
 import { deviceDigest } from "./cache/deviceDigest.ts";
 import { DecodeAhead } from "./decodeAhead.ts";
 import { throwIfStopped, UserError } from "./errors.ts";
 import type { Capabilities } from "./gpu/capabilities.ts";
-import type { GenerateRequest, LanguageModel } from "./languageModel.ts";
+import type { Branch, GenerateRequest, LanguageModel } from "./languageModel.ts";
 import { offersMatrixUnits } from "./model/operations/parts.ts";
 import { writeStep } from "./model/step.ts";
 import { Prefill, type PrefillModel, type PrefillOptions } from "./prefill.ts";
@@ -42,6 +43,7 @@ export class GpuLanguageModel implements LanguageModel {
   readonly keeper: CacheKeeper;
   readonly #parts: GpuModelParts;
   #prefill: Prefill;
+  readonly #branches: BranchReader;
   readonly #ahead: DecodeAhead;
 
   constructor(parts: GpuModelParts) {
@@ -54,6 +56,7 @@ export class GpuLanguageModel implements LanguageModel {
     this.contextLength = parts.contextLength;
     this.#parts = parts;
     this.#prefill = new Prefill(parts);
+    this.#branches = new BranchReader(parts);
     this.#ahead = new DecodeAhead(parts);
     this.keeper = new CacheKeeper({
       ...{ gpu: parts.gpu, cache: parts.cache, decoder: parts.decoder },
@@ -174,6 +177,26 @@ export class GpuLanguageModel implements LanguageModel {
     }
   }
 
+  async branchLogProbabilities(
+    prompt: readonly number[],
+    branches: readonly Branch[],
+    options: PrefillOptions = {},
+  ): Promise<number[][][]> {
+    const { cache, decoder } = this.#parts;
+    const longest = Math.max(0, ...branches.map(({ tokens }) => tokens.length));
+    if (!decoder.canBranch || longest > decoder.activations.chunkLength) {
+      const found: number[][][] = [];
+      for (const { tokens, wanted } of branches)
+        found.push(await this.logProbabilities([...prompt, ...tokens], wanted, options));
+      return found;
+    }
+    for (const { tokens } of branches) this.#checkTokens([...prompt, ...tokens]);
+    const first = cache.resume(prompt, 0);
+    await decoder.reserve(cache.slotsFor(prompt.length - first + longest, 0));
+    if (first < prompt.length) await this.#prefill.run(prompt, first, options);
+    return this.#branches.read(this.#prefill, branches, options.signal);
+  }
+
   /** How sparse the last run's attention was; `undefined` where prefill is dense. */
   async prefillStats(): Promise<PrefillStats | undefined> {
     return this.#parts.decoder.sparsePrefill?.stats();
@@ -188,6 +211,7 @@ export class GpuLanguageModel implements LanguageModel {
   dispose(): void {
     this.keeper.dispose();
     this.#ahead.dispose();
+    this.#branches.dispose();
     this.#parts.dispose();
   }
 

@@ -14,6 +14,14 @@ export interface GenerateRequest extends SamplingSettings {
   readonly signal?: AbortSignal;
 }
 
+/** A continuation of a prompt. */
+export interface Branch {
+  /** At least one. */
+  readonly tokens: readonly number[];
+  /** What is asked for behind each of them. */
+  readonly wanted: readonly (readonly number[])[];
+}
+
 export interface LanguageModel {
   readonly name: string;
   readonly architecture: string;
@@ -41,6 +49,15 @@ export interface LanguageModel {
     wanted: readonly (readonly number[])[],
     options?: { onPrefill?: (done: number, total: number) => void; signal?: AbortSignal },
   ): Promise<number[][]>;
+  /**
+   * The same behind several continuations of one prompt, which read its tokens once and are read side by side where the cache
+   * allows it.
+   */
+  branchLogProbabilities(
+    prompt: readonly number[],
+    branches: readonly Branch[],
+    options?: { onPrefill?: (done: number, total: number) => void; signal?: AbortSignal },
+  ): Promise<number[][][]>;
   cacheStats(): CacheStats;
   /** Reads without answering, saves and restores what was read. Absent where there is no cache to keep. */
   readonly keeper?: CacheKeeper;

@@ -5,6 +5,7 @@ import type { KvCache } from "./cache/kvCache.ts";
 import type { Repetition } from "./cache/repetition.ts";
 import { throwIfStopped } from "./errors.ts";
 import type { GeneratedRecord } from "./generatedRecord.ts";
+import type { CommandList } from "./gpu/commandList.ts";
 import type { Gpu } from "./gpu/device.ts";
 import { Pacer } from "./gpu/pacer.ts";
 import type { Decoder } from "./model/decoder.ts";
@@ -84,6 +85,21 @@ export class Prefill {
     }
     await this.#pacer.drain(signal);
     return chunk;
+  }
+
+  /** Tokens of a pass at the speed measured so far. */
+  get passLength(): number {
+    return this.#chunkLength(0);
+  }
+
+  /** Run a pass over `tokens` tokens that leaves the cache as it is, at the pace of the others. */
+  async runAside(
+    lists: readonly CommandList[],
+    tokens: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await this.#pacer.run(lists, tokens, signal);
+    await this.#pacer.drain(signal);
   }
 
   /** Bring a bounded cache down to its budget, behind a chunk of `rows` tokens. */

@@ -30,8 +30,8 @@ export async function readLogProbabilities(
   return found;
 }
 
-// ln softmax of some of a row's logits [vocabSize].
-function logProbabilitiesOf(logits: Float32Array, wanted: readonly number[]): number[] {
+/** ln softmax of some of a row's logits [vocabSize]. */
+export function logProbabilitiesOf(logits: Float32Array, wanted: readonly number[]): number[] {
   let highest = Number.NEGATIVE_INFINITY;
   for (const logit of logits) if (logit > highest) highest = logit;
   let sum = 0;

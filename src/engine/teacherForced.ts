@@ -55,22 +55,34 @@ export async function readLogits(
     readonly onLogits: OnLogits;
   } & PrefillOptions,
 ): Promise<void> {
-  const { gpu, decoder, cache } = model;
-  const { activations, config } = decoder;
+  const { decoder, cache } = model;
   await decoder.reserve(cache.slotsFor(tokens.length - first, 0));
   await prefill.run(tokens, first, {
     ...options,
     // The hidden states of a chunk last until the next one.
-    onChunk: async (start, count) => {
-      const firstOfChunk = Math.max(0, firstRow - start);
-      for (let row = firstOfChunk; row < count; row += activations.logitRows) {
-        const rows = Math.min(activations.logitRows, count - row);
-        submit(model, rows, decoder.logitsList(row, rows));
-        const bytes = 4 * rows * config.vocabSize;
-        onLogits(start + row, new Float32Array(await gpu.read(activations.logits, 0, bytes)));
-      }
-    },
+    onChunk: (start, count) =>
+      readRowLogits(
+        model,
+        { firstRow: Math.max(0, firstRow - start), endRow: count },
+        (row, logits) => onLogits(start + row, logits),
+      ),
   });
+}
+
+/** Hand out the logits [rows, vocabSize] behind some rows of the last pass, as many at once as there is room for. */
+export async function readRowLogits(
+  model: PrefillModel,
+  { firstRow, endRow }: { firstRow: number; endRow: number },
+  onLogits: (firstRow: number, logits: Float32Array) => void,
+): Promise<void> {
+  const { gpu, decoder } = model;
+  const { activations, config } = decoder;
+  for (let row = firstRow; row < endRow; row += activations.logitRows) {
+    const rows = Math.min(activations.logitRows, endRow - row);
+    submit(model, rows, decoder.logitsList(row, rows));
+    const bytes = 4 * rows * config.vocabSize;
+    onLogits(row, new Float32Array(await gpu.read(activations.logits, 0, bytes)));
+  }
 }
 
 function submit(

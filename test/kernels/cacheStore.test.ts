@@ -73,14 +73,9 @@ async function store(gpu: Gpu, type: CacheTypeId, row: Float32Array): Promise<Ui
     values: allocate(rowBytes(type, headDim)),
     heads: uploadHeads(gpu, [[0, 0]]),
   };
-  const unused = allocate(16);
   const buffers = { qkv: uploadFloats(gpu, qkv), cache, step };
   const commands = new CommandList();
-  attention.encodeStore(
-    commands,
-    { ...buffers, output: unused, partial: unused, statistics: unused },
-    1,
-  );
+  attention.encodeStore(commands, buffers, 1);
   run(gpu, commands);
   return new Uint32Array(await gpu.read(cache.values, 0, rowBytes(type, headDim)));
 }

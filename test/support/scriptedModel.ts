@@ -26,7 +26,7 @@ const ANSWER = "\nAnswer:";
 export function scriptedModel(script: Script): LanguageModel & { readonly prompts: string[] } {
   const prompts: string[] = [];
   const contextLength = script.contextLength ?? 100_000;
-  return {
+  const model: LanguageModel & { readonly prompts: string[] } = {
     prompts,
     name: "scripted",
     architecture: "none",
@@ -64,9 +64,16 @@ export function scriptedModel(script: Script): LanguageModel & { readonly prompt
       });
     },
     scoreTokens: async (tokens) => new Float32Array(tokens.length - 1).fill(script.nll ?? 0.01),
+    branchLogProbabilities: (prompt, branches, options) =>
+      Promise.all(
+        branches.map(({ tokens, wanted }) =>
+          model.logProbabilities([...prompt, ...tokens], wanted, options),
+        ),
+      ),
     cacheStats: () => stats(0, 0).cache,
     dispose: () => {},
   };
+  return model;
 }
 
 /** One token per code point. */

@@ -22,6 +22,12 @@ interface Copy {
 
 export class CommandList {
   readonly #commands: (Dispatch | Copy)[] = [];
+  readonly #isFleeting: boolean;
+
+  /** `isFleeting`: its bindings are not kept for other lists. */
+  constructor({ isFleeting = false } = {}) {
+    this.#isFleeting = isFleeting;
+  }
 
   get length(): number {
     return this.#commands.length;
@@ -30,7 +36,8 @@ export class CommandList {
   /** Run a kernel on these buffers, in the order of their `@binding` numbers. A grid with a zero is left out. */
   dispatch(kernel: Kernel, bindings: readonly Binding[], grid: Grid): void {
     if (grid.some((count) => count === 0)) return;
-    this.#commands.push({ kernel, bindGroup: kernel.bind(bindings), grid });
+    const bindGroup = this.#isFleeting ? kernel.bindOnce(bindings) : kernel.bind(bindings);
+    this.#commands.push({ kernel, bindGroup, grid });
   }
 
   /** Copy between buffers; offsets and bytes are multiples of 4. */

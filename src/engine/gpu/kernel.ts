@@ -31,17 +31,22 @@ export class Kernel {
     const key = bindings.map((binding) => this.#keys.of(binding)).join(",");
     let group = this.#bindGroups.get(key);
     if (group === undefined) {
-      group = this.#device.createBindGroup({
-        layout: this.#layout,
-        entries: bindings.map((resource, binding) => ({
-          binding,
-          resource: "buffer" in resource ? resource : { buffer: resource },
-        })),
-        label: this.label,
-      });
+      group = this.bindOnce(bindings);
       this.#bindGroups.set(key, group);
     }
     return group;
+  }
+
+  /** The same, without keeping it for the next time: for ranges that hardly ever come again. */
+  bindOnce(bindings: readonly Binding[]): GPUBindGroup {
+    return this.#device.createBindGroup({
+      layout: this.#layout,
+      entries: bindings.map((resource, binding) => ({
+        binding,
+        resource: "buffer" in resource ? resource : { buffer: resource },
+      })),
+      label: this.label,
+    });
   }
 
   /** Forget bind groups, and so the buffers they keep; after buffers were replaced. */

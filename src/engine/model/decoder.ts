@@ -8,6 +8,7 @@ import type { Recall } from "../cache/recall/recall.ts";
 import { CommandList } from "../gpu/commandList.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { type Activations, allocateActivations, releaseActivations } from "./activations.ts";
+import { type BranchRows, encodeBranches } from "./branchAttention.ts";
 import type { DecoderConfig } from "./decoderConfig.ts";
 import {
   createOperations,
@@ -38,6 +39,8 @@ interface Pass {
   readonly sample?: QuerySample | undefined;
   /** Whether it repeats what was read: only the record counts then. */
   readonly isRepeat?: boolean;
+  /** Where its rows are several continuations of what the cache holds. */
+  readonly branches?: readonly BranchRows[];
 }
 
 export class Decoder {
@@ -125,6 +128,19 @@ export class Decoder {
     const ids = this.activations.tokens;
     const pass = { tokens, ids, step: this.chunkStep, cacheLength, sample, isRepeat: true };
     return this.#layerLists(pass);
+  }
+
+  /** Whether several continuations of what the cache holds can be read in one pass: it must end where its tokens do. */
+  get canBranch(): boolean {
+    const { plan, tail } = this.#cache.shape;
+    return !plan && !tail && !this.dualChunk && !this.sparsePrefill;
+  }
+
+  /** A pass whose rows, `tokens` in all, are continuations of what the cache holds, which stays as it is; one list a layer. */
+  branchLists(tokens: number, branches: readonly BranchRows[]): CommandList[] {
+    const ids = this.activations.tokens;
+    const { length: cacheLength } = this.#cache;
+    return this.#layerLists({ tokens, ids, step: this.chunkStep, cacheLength, branches });
   }
 
   /** Set a row of the hidden states aside; the function returned puts it back. */
@@ -297,7 +313,7 @@ export class Decoder {
   #layerLists(pass: Pass): CommandList[] {
     this.documentRope?.sync();
     return this.#weights.layers.map((weights, layer) => {
-      const commands = new CommandList();
+      const commands = new CommandList({ isFleeting: pass.branches !== undefined });
       if (layer === 0) this.#encodeEmbed(commands, pass);
       this.#encodeLayer(commands, { layer, weights }, pass);
       return commands;
@@ -320,12 +336,14 @@ export class Decoder {
   #encodeQueries(
     commands: CommandList,
     { layer, weights }: { layer: number; weights: LayerWeights },
-    { tokens, step, sample }: Pass,
+    { tokens, step, sample, branches }: Pass,
   ): void {
     const { hidden, normed, qkv } = this.activations;
     const { norm } = this.#operations;
     norm(commands, { input: hidden, weight: weights.attentionNorm, output: normed }, tokens);
     weights.qkv.encode(commands, { input: normed, output: qkv, step }, tokens);
+    // A branch is turned where it is attended with.
+    if (branches) return;
     const { rope, frequencies, basis } = this.#layer(layer);
     const { heads } = this.#layerCache(layer);
     const norms = weights.qkNorms;
@@ -343,7 +361,12 @@ export class Decoder {
     const { tokens, step } = pass;
     const { hidden, normed, attended, gated, branch } = this.activations;
     const { norm, postNorm } = this.#operations;
-    this.#encodeAttention(commands, layer, pass);
+    if (pass.branches) {
+      const cache = this.#layerCache(layer);
+      const buffers = { ...this.activations, ...this.#partial, cache, norms: weights.qkNorms };
+      const { branches, cacheLength } = pass;
+      encodeBranches(commands, this.#layer(layer), { branches, cacheLength }, buffers);
+    } else this.#encodeAttention(commands, layer, pass);
     // Nobody reads what the last layer of a repeat puts out.
     if (pass.isRepeat && layer === this.#weights.layers.length - 1) return;
     if (weights.attentionPostNorm === undefined) {

@@ -1,8 +1,8 @@
 // The likeliest answer that stands in a passage: every span of a few words competes. Which spans are worth asking the model
-// about is decided by its first token and the words around it; each of those starts then costs one short pass, which weighs
-// every span that begins there.
+// about is decided by its first token and the words around it; what follows each of those starts is then read side by side
+// behind the prompt, which weighs every span that begins there.
 
-import type { LanguageModel } from "../../languageModel.ts";
+import type { Branch, LanguageModel } from "../../languageModel.ts";
 import { REFUSAL } from "../promptFormats/parseAnswer.ts";
 import type { PromptFormat } from "../promptFormats/promptFormat.ts";
 import type { Span } from "../verify.ts";
@@ -56,6 +56,18 @@ export interface SpanSearch {
   readonly mass: number;
 }
 
+/** The longest span that begins at a word, as a continuation of the prompt. */
+interface StartBranch extends Branch {
+  readonly start: number;
+}
+
+interface WeighedStart extends Pick<StartBranch, "start" | "tokens"> {
+  /** ln p of the first token. */
+  readonly lnFirst: number;
+  /** ln p of the citation behind each token, and of the token that follows it. */
+  readonly behind: readonly (readonly number[])[];
+}
+
 /** Weigh the spans of a passage as answers. Throws StoppedError when the signal fires. */
 export async function searchSpans(request: SpanRequest): Promise<SpanSearch> {
   const { model, prompt, passage, signal } = request;
@@ -68,12 +80,19 @@ export async function searchSpans(request: SpanRequest): Promise<SpanSearch> {
   const [found = []] = await model.logProbabilities(prompt, [asked], options);
   const first = new Map(asked.map((token, i) => [token, found[i] ?? Number.NEGATIVE_INFINITY]));
   const lnFirst = (token: number | undefined) => first.get(token ?? -1) ?? Number.NEGATIVE_INFINITY;
-  const spans: ScoredSpan[] = [];
-  for (const start of chooseStarts(request, (word) => lnFirst(firstTokens[word]))) {
-    spans.push(...(await scoreStart(request, start, lnFirst(firstTokens[start]))));
-  }
-  const behind = refusal.slice(1).map((token) => [token]);
-  const rest = await model.logProbabilities([...prompt, ...refusal.slice(0, -1)], behind, options);
+  const starts = chooseStarts(request, (word) => lnFirst(firstTokens[word]));
+  const behind = { tokens: refusal.slice(0, -1), wanted: refusal.slice(1).map((token) => [token]) };
+  const branches = starts.map((start) => branchOf(request, start));
+  const all = [behind, ...branches];
+  const [rest = [], ...ends] = await model.branchLogProbabilities(prompt, all, options);
+  const spans = branches.flatMap(({ start, tokens }, i) =>
+    scoreStart(request, {
+      start,
+      tokens,
+      lnFirst: lnFirst(firstTokens[start]),
+      behind: ends[i] ?? [],
+    }),
+  );
   return {
     spans: spans.sort((a, b) => b.score - a.score),
     refusal: rest.flat().reduce((sum, value) => sum + value, lnFirst(refusal[0])),
@@ -118,30 +137,34 @@ function chooseStarts(
     .map(({ start }) => start);
 }
 
-/** Every span that begins at a word, weighed in one pass behind the prompt. */
-async function scoreStart(
-  request: SpanRequest,
-  start: number,
-  lnFirst: number,
-): Promise<ScoredSpan[]> {
-  const { model, prompt, passage, asked, competition, maxTokens, signal } = request;
-  const spans = spansFrom(passage, start);
+/** The tokens of the longest span that begins at a word; behind each, how likely the citation is, and the next one. */
+function branchOf(request: SpanRequest, start: number): StartBranch {
+  const { passage, maxTokens } = request;
   const encode = answerEncoder(request);
-  const longest = spans.at(-1);
-  if (!longest) return [];
+  const word = { first: start, last: start };
+  const longest = spansFrom(passage, start).at(-1) ?? word;
   const tokens = encode(spanText(passage, longest)).slice(0, Math.min(MAX_SPAN_TOKENS, maxTokens));
-  const marked = encode(`${spanText(passage, { first: start, last: start })} [1]`);
-  const mark = marked[encode(spanText(passage, { first: start, last: start })).length] ?? -1;
+  const marked = encode(`${spanText(passage, word)} [1]`);
+  const mark = marked[encode(spanText(passage, word)).length] ?? -1;
   const wanted = tokens.map((_, i) => [mark, ...tokens.slice(i + 1, i + 2)]);
-  const found = await model.logProbabilities([...prompt, ...tokens], wanted, signal && { signal });
-  return spans.flatMap((span) => {
+  return { start, tokens, wanted };
+}
+
+/** Every span that begins at a word, weighed by what the model says behind the tokens of its branch. */
+function scoreStart(
+  request: SpanRequest,
+  { start, tokens, lnFirst, behind }: WeighedStart,
+): ScoredSpan[] {
+  const { passage, asked, competition } = request;
+  const encode = answerEncoder(request);
+  return spansFrom(passage, start).flatMap((span) => {
     const own = encode(spanText(passage, span));
     if (own.length > tokens.length || own.some((token, i) => token !== tokens[i])) return [];
-    const between = found.slice(0, own.length - 1);
+    const between = behind.slice(0, own.length - 1);
     const likelihood = {
       first: lnFirst,
       rest: between.reduce((sum, [, next = 0]) => sum + next, 0),
-      end: found[own.length - 1]?.[0] ?? Number.NEGATIVE_INFINITY,
+      end: behind[own.length - 1]?.[0] ?? Number.NEGATIVE_INFINITY,
     };
     const features = spanFeatures(passage, span, { ...asked, competition, likelihood });
     const lnP = likelihood.first + likelihood.rest + likelihood.end;

@@ -6,7 +6,7 @@ import { cacheTypes } from "../../cache/types.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import type { CommandList } from "../../gpu/commandList.ts";
 import type { Gpu } from "../../gpu/device.ts";
-import type { Kernel } from "../../gpu/kernel.ts";
+import type { Binding, Kernel } from "../../gpu/kernel.ts";
 import {
   type AttentionShape,
   attentionSources,
@@ -35,24 +35,30 @@ export interface CacheBuffers {
   readonly places?: GPUBuffer;
 }
 
-export interface AttentionBuffers {
+/** What attention of many queries works on. */
+export interface PassBuffers {
   /** [tokens, qkvSize] */
-  readonly qkv: GPUBuffer;
+  readonly qkv: Binding;
   readonly cache: CacheBuffers;
   /** [tokens, numHeads * headDim] */
-  readonly output: GPUBuffer;
+  readonly output: Binding;
   readonly step: GPUBuffer;
   /** Room for the parts of a split, see `partialBytes`. */
   readonly partial: GPUBuffer;
   readonly statistics: GPUBuffer;
   /** [tokens, numHeads], base 2; where the shape emits it. */
   readonly lse?: GPUBuffer | undefined;
+  /** Which slots count in `lse`, see kernels/common/sample.wgsl; where the shape asks for those of a repeat. */
+  readonly sample?: GPUBuffer | undefined;
+}
+
+export interface AttentionBuffers extends PassBuffers {
+  readonly qkv: GPUBuffer;
+  readonly output: GPUBuffer;
   /** Where decoding keeps its queries. */
   readonly kept?: KeptQueries | undefined;
   /** Read by decoding where it attends to the tail as well. */
   readonly tail?: TailBuffers | undefined;
-  /** Which slots count in `lse`, see kernels/common/sample.wgsl; where the shape asks for those of a repeat. */
-  readonly sample?: GPUBuffer | undefined;
 }
 
 export class Attention {
@@ -85,8 +91,11 @@ export class Attention {
   }
 
   /** Put the pass's keys and values into the cache, from its step's first slot on. */
-  encodeStore(commands: CommandList, buffers: AttentionBuffers, tokens: number): void {
-    const { qkv, cache, step } = buffers;
+  encodeStore(
+    commands: CommandList,
+    { qkv, cache, step }: Pick<PassBuffers, "qkv" | "cache" | "step">,
+    tokens: number,
+  ): void {
     const { numKvHeads, headDim, keyType, valueType } = this.shape;
     const blocks =
       numKvHeads *
@@ -99,12 +108,7 @@ export class Attention {
   }
 
   /** Causal attention of a pass of `tokens` queries, when a head holds at most `length` slots. */
-  encodePrefill(
-    commands: CommandList,
-    buffers: AttentionBuffers,
-    tokens: number,
-    length: number,
-  ): void {
+  encodePrefill(commands: CommandList, buffers: PassBuffers, tokens: number, length: number): void {
     const { qkv, cache, output, step, partial, statistics } = buffers;
     const { shape } = this;
     const cached = [qkv, cache.keys, cache.values];
@@ -197,7 +201,7 @@ export class Attention {
     return [qkv, kept.queries, kept.lse, kept.generation];
   }
 
-  #lse({ lse, sample }: AttentionBuffers): GPUBuffer[] {
+  #lse({ lse, sample }: PassBuffers): GPUBuffer[] {
     const kind = this.shape.lse ?? "none";
     const buffers = kind === "none" ? [] : kind === "all" ? [lse] : [lse, sample];
     return buffers.map((buffer) => {

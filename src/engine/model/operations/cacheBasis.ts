@@ -5,20 +5,16 @@ import { type CacheRotation, rotationBlock } from "../../cache/rotation.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import type { CommandList } from "../../gpu/commandList.ts";
 import type { Gpu } from "../../gpu/device.ts";
-import type { Kernel } from "../../gpu/kernel.ts";
+import type { Binding, Kernel } from "../../gpu/kernel.ts";
 import { float, type KernelSource } from "../../gpu/linkKernel.ts";
 import { boundPart } from "./parts.ts";
 import { type HeadShape, qkvSize } from "./rope.ts";
 
 export interface CacheBasis {
   /** Behind RoPE: bring a pass's queries, keys and values [tokens, qkvSize] into the basis, in place. */
-  enter(commands: CommandList, buffers: { qkv: GPUBuffer; step: GPUBuffer }, tokens: number): void;
+  enter(commands: CommandList, buffers: { qkv: Binding; step: GPUBuffer }, tokens: number): void;
   /** Bring the output of attention [tokens, numHeads * headDim] back, in place. */
-  leave(
-    commands: CommandList,
-    buffers: { output: GPUBuffer; step: GPUBuffer },
-    tokens: number,
-  ): void;
+  leave(commands: CommandList, buffers: { output: Binding; step: GPUBuffer }, tokens: number): void;
 }
 
 /** Consecutive heads of rows. */

@@ -3,6 +3,7 @@
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import type { CommandList } from "../../gpu/commandList.ts";
 import type { Gpu } from "../../gpu/device.ts";
+import type { Binding } from "../../gpu/kernel.ts";
 import { float, type KernelSource } from "../../gpu/linkKernel.ts";
 import { reducePart } from "./parts.ts";
 
@@ -35,7 +36,7 @@ export interface RopeBuffers {
   /** [2, headDim], or any buffer where the model has no QK-norm. */
   readonly norms: GPUBuffer;
   /** [tokens, qkvSize], changed in place. */
-  readonly qkv: GPUBuffer;
+  readonly qkv: Binding;
   readonly step: GPUBuffer;
   /** Of the layer's cache; read where keys are cached before RoPE. */
   readonly heads: GPUBuffer;

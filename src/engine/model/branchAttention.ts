@@ -1,0 +1,87 @@
+// Attention of a pass whose rows are several continuations of what the cache holds. They take the same slots one after another:
+// a branch's keys and values are there while it is attended with, and the next one's replace them.
+
+import type { LayerCache } from "../cache/kvCache.ts";
+import type { CommandList } from "../gpu/commandList.ts";
+import type { Gpu } from "../gpu/device.ts";
+import type { Binding } from "../gpu/kernel.ts";
+import type { LayerOperations } from "./decoderOperations.ts";
+import { type HeadShape, qkvSize } from "./operations/rope.ts";
+
+/** The rows of a pass that are one branch. */
+export interface BranchRows {
+  readonly firstRow: number;
+  readonly tokens: number;
+  /** Its own: as many tokens, behind what the cache holds. */
+  readonly step: GPUBuffer;
+}
+
+export interface BranchBuffers {
+  /** [rows, qkvSize] */
+  readonly qkv: GPUBuffer;
+  /** [rows, numHeads * headDim] */
+  readonly attended: GPUBuffer;
+  readonly partial: GPUBuffer;
+  readonly statistics: GPUBuffer;
+  readonly norms: GPUBuffer;
+  readonly cache: LayerCache;
+}
+
+export interface BranchPass {
+  readonly branches: readonly BranchRows[];
+  /** Slots in front of each. */
+  readonly cacheLength: number;
+}
+
+/** Turn, store and attend with each branch in turn, behind the product of all rows with the layer's q, k and v. */
+export function encodeBranches(
+  commands: CommandList,
+  { rope, frequencies, attention, basis }: LayerOperations,
+  { branches, cacheLength }: BranchPass,
+  { qkv: allQkv, attended, norms, ...buffers }: BranchBuffers,
+): void {
+  const { cache } = buffers;
+  const sizes = rowBytes(attention.shape);
+  for (const { firstRow, tokens, step } of branches) {
+    const rowsOf = (buffer: GPUBuffer, bytes: number): Binding => ({
+      buffer,
+      offset: firstRow * bytes,
+      size: tokens * bytes,
+    });
+    const qkv = rowsOf(allQkv, sizes.qkv);
+    const output = rowsOf(attended, sizes.attended);
+    rope(commands, { frequencies, norms, qkv, step, heads: cache.heads }, tokens);
+    basis?.enter(commands, { qkv, step }, tokens);
+    attention.encodeStore(commands, { qkv, cache, step }, tokens);
+    const own = { ...buffers, qkv, output, step };
+    attention.encodePrefill(commands, own, tokens, cacheLength + tokens);
+    basis?.leave(commands, { output, step }, tokens);
+  }
+}
+
+/** First rows of branches of these lengths in a pass, where the adapter can bind them. */
+export function placeBranches(gpu: Gpu, shape: HeadShape, lengths: readonly number[]): number[] {
+  const step = Math.max(
+    ...Object.values(rowBytes(shape)).map((bytes) =>
+      rowsApart(bytes, gpu.device.limits.minStorageBufferOffsetAlignment),
+    ),
+  );
+  const firstRows: number[] = [];
+  let next = 0;
+  for (const length of lengths) {
+    firstRows.push(next);
+    next = Math.ceil((next + length) / step) * step;
+  }
+  return firstRows;
+}
+
+/** The fewest rows whose bytes are a multiple of the alignment, a power of two. */
+function rowsApart(bytes: number, alignment: number): number {
+  let rows = 1;
+  while ((rows * bytes) % alignment !== 0) rows *= 2;
+  return rows;
+}
+
+function rowBytes(shape: HeadShape): { qkv: number; attended: number } {
+  return { qkv: 4 * qkvSize(shape), attended: 4 * shape.numHeads * shape.headDim };
+}
