@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { StoppedError, UserError } from "../../src/engine/errors.ts";
+import { type Capabilities, withoutOptionalFeatures } from "../../src/engine/gpu/capabilities.ts";
 import type { Branch, LanguageModel } from "../../src/engine/languageModel.ts";
 import type { ModelSettings } from "../../src/protocol.ts";
 import { assertClose } from "../support/close.ts";
@@ -47,10 +48,10 @@ describe("branches of a prompt", function () {
   this.timeout(300_000);
   const folder = useTemporaryFolder();
 
-  async function oneByOne(model: LanguageModel): Promise<number[][][]> {
+  async function oneByOne(model: LanguageModel, prompt = PROMPT): Promise<number[][][]> {
     const found: number[][][] = [];
     for (const { tokens, wanted } of BRANCHES)
-      found.push(await model.logProbabilities([...PROMPT, ...tokens], wanted));
+      found.push(await model.logProbabilities([...prompt, ...tokens], wanted));
     return found;
   }
 
@@ -78,6 +79,26 @@ describe("branches of a prompt", function () {
         assert.deepEqual(again, row, "the prompt is as it was");
       });
     });
+
+  describe("on an adapter so wide that the slots of a pass are shared out", () => {
+    const shape = { hiddenSize: 32, intermediateSize: 32, numLayers: 1, headDim: 32 };
+    const wide = (offered: Capabilities) => ({
+      ...withoutOptionalFeatures(offered),
+      busyWorkgroups: 1024,
+    });
+    const { load } = useRandomModels(
+      folder,
+      { architecture: "llama", format: "f32", shape },
+      { restrict: wide },
+    );
+
+    it("say what each says alone", async () => {
+      // As splitPrefill.test.ts has it: the same kernels.
+      const model = await load({ cacheTypeK: "f32", cacheTypeV: "f32", chunkLength: 64 });
+      const long = randomPrompt(1200);
+      assertSame(await model.branchLogProbabilities(long, BRANCHES), await oneByOne(model, long));
+    });
+  });
 
   describe("in a cache of", () => {
     const { load } = useRandomModels(folder);
