@@ -20,7 +20,7 @@ import type {
   SummarizeParams,
   Summary,
 } from "../protocol.ts";
-import { answerQuestion } from "./answer/answerQuestion.ts";
+import { answerQuestion, readSources } from "./answer/answerQuestion.ts";
 import { answerFromCache, cacheEvidence } from "./answer/cacheAnswer.ts";
 import { measureFidelity } from "./answer/fidelity.ts";
 import { keptMap, type MappedReading, MOST_BINS } from "./answer/keptMap.ts";
@@ -69,11 +69,22 @@ export class Engine implements EngineApi {
   async ask(params: AskParams, observer: Observer, signal: AbortSignal): Promise<Answer> {
     if (params.noRetrieval) return this.#askCache(params, { observer, signal });
     if (params.cacheRecall && !params.noCache) return this.#askBoth(params, { observer, signal });
-    const answer = await this.#useIfAdapter(params, { observer, signal }, (tools, watched) =>
-      answerQuestion(params, { shelf: this.#shelf, ...tools }, { observer: watched, signal }),
-    );
-    this.#lastRun = answer.stats ?? this.#lastRun;
-    return answer;
+    // Reading is work of the host, opening a model mostly the adapter's: they go side by side.
+    const reading = new AbortController();
+    const watch = { observer, signal: AbortSignal.any([signal, reading.signal]) };
+    const sources = readSources(params, this.#shelf, watch);
+    // Whoever awaits it hears of it; where the model cannot be opened, nobody does.
+    sources.catch(() => {});
+    try {
+      const answer = await this.#useIfAdapter(params, { observer, signal }, (tools, watched) => {
+        const all = { shelf: this.#shelf, sources, ...tools };
+        return answerQuestion(params, all, { observer: watched, signal });
+      });
+      this.#lastRun = answer.stats ?? this.#lastRun;
+      return answer;
+    } finally {
+      reading.abort();
+    }
   }
 
   /** Summarise a file or folder; without any adapter, in the text's own sentences. */

@@ -40,6 +40,8 @@ export interface AnswerTools {
   readonly model?: LanguageModel;
   /** What a cache of these documents recalled for the question. */
   readonly cache?: CacheEvidence;
+  /** What the question is asked about, where its reading has begun. */
+  readonly sources?: Promise<Sources>;
 }
 
 /** What a cache adds to the search. */
@@ -49,6 +51,23 @@ export interface CacheEvidence {
   /** Tokens it keeps on the GPU for each layer and KV head, the mean. */
   readonly tokensKept: number;
   readonly notes: readonly string[];
+}
+
+/** What a question is asked about. */
+export interface Sources {
+  readonly documents: readonly SourceDocument[];
+  readonly skipped: readonly Skipped[];
+}
+
+/** Read what the question is asked about, and index it unless an exact phrase is asked for. Throws as `answerQuestion` does. */
+export async function readSources(params: AskParams, shelf: Shelf, watch: Watch): Promise<Sources> {
+  const sources = await readDocuments(params.paths, {
+    ...watch,
+    ...(params.unsaved && { unsaved: params.unsaved }),
+    library: shelf.library,
+  });
+  if (!phraseAskedFor(params.question)) await shelf.index.add(sources.documents, watch);
+  return sources;
 }
 
 interface Draft {
@@ -72,11 +91,7 @@ export async function answerQuestion(
   watch: Watch,
 ): Promise<Answer> {
   const { shelf } = tools;
-  const { documents, skipped } = await readDocuments(params.paths, {
-    ...watch,
-    ...(params.unsaved && { unsaved: params.unsaved }),
-    library: shelf.library,
-  });
+  const { documents, skipped } = await (tools.sources ?? readSources(params, shelf, watch));
   const asked = phraseAskedFor(params.question);
   if (asked) {
     const { phrase, isQuestion } = asked;
