@@ -14,7 +14,20 @@ import sentencepiece
 import torch
 
 from checkpoint import load_weights, save_weights
-from gguf_file import ALIGNMENT, ARRAY, BOOL, FLOAT32, INT32, STRING, UINT32, Entry, GgufReader, q8_0, write_gguf
+from gguf_file import (
+    ALIGNMENT,
+    ARRAY,
+    BOOL,
+    FLOAT32,
+    INT32,
+    STRING,
+    UINT32,
+    Entry,
+    GgufReader,
+    as_float32,
+    q8_0,
+    write_gguf,
+)
 from model import Config, Model
 
 NORMAL, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6
@@ -140,8 +153,6 @@ def export(a: argparse.Namespace) -> None:
 def import_weights(a: argparse.Namespace) -> None:
     """The inverse of export, into the file `train.py --init` reads."""
     gguf = GgufReader(a.gguf)
-    if gguf.metadata["general.file_type"] != FILE_TYPES["f16"]:
-        raise ValueError(f"{a.gguf} holds quantised weights; go on from the float16 file it was made from.")
     shape = {
         "vocab": "llama.vocab_size",
         "dim": "llama.embedding_length",
@@ -160,7 +171,7 @@ def import_weights(a: argparse.Namespace) -> None:
     config = Config(**{name: gguf.metadata[key] for name, key in shape.items()}, **scaling, original_context=original)
     model = Model(config)
     model.load_state_dict(
-        {key: torch.tensor(gguf.tensors[tensor_name(key)].astype(np.float32)) for key in model.state_dict()}
+        {key: torch.tensor(as_float32(gguf.tensors[tensor_name(key)])) for key in model.state_dict()}
     )
     save_weights(a.out, model)
 

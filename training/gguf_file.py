@@ -47,6 +47,14 @@ def q8_0(array: np.ndarray) -> np.ndarray:
     return out
 
 
+def as_float32(array: np.ndarray) -> np.ndarray:
+    """The numbers an array of any of these types stands for."""
+    if array.dtype != Q8_0_BLOCK:
+        return array.astype(np.float32)
+    blocks = array["values"].astype(np.float32) * array["scale"].astype(np.float32)[..., None]
+    return blocks.reshape(array.shape[0], -1)
+
+
 def tensor_type(array: np.ndarray) -> int:
     return Q8_0 if array.dtype == Q8_0_BLOCK else F16 if array.dtype == np.float16 else F32
 
