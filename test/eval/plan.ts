@@ -14,15 +14,25 @@ export interface Measurement {
 const PILOT = ["--model", PILOT_FILE];
 
 export const measurements: readonly Measurement[] = [
-  { name: "squad", args: ["squad", "--cases", "40", "--only", "passages=gold,distractors"] },
+  { name: "squad", args: ["squad", "--cases", "40", "--only", "passages=gold"] },
+  {
+    name: "squad-distractors",
+    args: ["squad", "--cases", "20", "--only", "passages=distractors"],
+  },
   {
     name: "squad-open",
     args: [
-      ...["squad", "--cases", "12", "--only", "passages=open-book"],
+      ...["squad", "--cases", "10", "--only", "passages=open-book"],
       ...["--only", "method=ask,search"],
     ],
   },
-  { name: "refusal", args: ["refusal", "--cases", "80", "--only", "method=reader,search,always"] },
+  {
+    name: "refusal",
+    args: [
+      ...["refusal", "--cases", "80", "--only", "method=reader,search,always"],
+      ...["--only", "question=answerable,unanswerable"],
+    ],
+  },
   {
     name: "passkey",
     args: ["passkey", "--cases", "1", "--lengths", "1x", "--only", "method=cache,search"],
@@ -36,7 +46,7 @@ export const measurements: readonly Measurement[] = [
   },
   {
     name: "citation",
-    args: ["citation", "--cases", "5", "--only", "method=ask,search"],
+    args: ["citation", "--cases", "3", "--only", "method=ask,search"],
   },
   {
     name: "needle-cache",

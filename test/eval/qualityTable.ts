@@ -18,15 +18,15 @@ interface Pick {
   readonly method?: string;
 }
 
-const reader = (place: string, passages: string): Pick[] =>
+const reader = (of: string, place: string, passages: string): Pick[] =>
   ["may refuse", "refusing no choice"].map((method) => ({
     measure: `SQuAD, ${passages}, ${method}: F1`,
-    ...{ of: "squad", place, column: "F1", method },
+    ...{ of, place, column: "F1", method },
   }));
 
 const picks: readonly Pick[] = [
-  ...reader("gold", "gold paragraph"),
-  ...reader("distractors", "gold + 3 distractors"),
+  ...reader("squad", "gold", "gold paragraph"),
+  ...reader("squad-distractors", "distractors", "gold + 3 distractors"),
   { measure: "SQuAD, open book: F1", of: "squad-open", column: "F1", place: "open-book" },
   ...["unanswerable recognised", "answerable wrongly refused"].map((column) => ({
     measure: `SQuAD 2.0, over the paragraph: ${column}`,
