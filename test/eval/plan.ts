@@ -35,7 +35,7 @@ export const measurements: readonly Measurement[] = [
   },
   {
     name: "passkey",
-    args: ["passkey", "--cases", "1", "--lengths", "1x", "--only", "method=cache,search"],
+    args: ["passkey", "--cases", "1", "--lengths", "1024", "--only", "method=cache,search"],
   },
   {
     name: "needle",
