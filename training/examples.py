@@ -14,9 +14,9 @@ from needles import insert_sentence, make_needle
 from passages import NOT_IN_TEXT, Passage, split_document
 from prose_questions import Pair, disturb, list_question, prose_questions
 from recurring import recurring_questions
-from renaming import rename
+from renaming import NAME, rename
 
-ENTITY = re.compile(r"(?<=[a-z,] )[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)*|\b\d{3,4}\b")
+ENTITY = re.compile(rf"{NAME.pattern}|\b\d{{3,4}}\b")
 PASSAGE_COST = 40
 # Shares of the written passages shown under other names, of the prose passages also asked about in the words of another, and of the
 # written questions that lose words or get synonyms.

@@ -224,11 +224,10 @@ def main() -> None:
         }
     )
     last_save = time.time()
-
-    def progress() -> float:
-        return run.progress
-
-    rows = stream.batches(progress) if stream else read_batches(a.data, a.batch_tokens, a.seed, run.cursor, progress)
+    if stream:
+        rows = stream.batches(lambda: run.progress)
+    else:
+        rows = read_batches(a.data, a.batch_tokens, a.seed, run.cursor, lambda: run.progress)
     for batch in rows:
         run.advance()
         if run.progress >= 1:

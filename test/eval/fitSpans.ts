@@ -55,7 +55,6 @@ const set = await readTrainingSet(folder);
 const questions = set.questions.filter(({ answers }) => answers.length > 0).slice(0, Number(limit));
 const articles = [...set.paragraphs.keys()].sort();
 const isTested = ({ article }: Example) => articles.indexOf(article) % 4 === 0;
-let draw = random(0);
 const fits = SEEDS.map(fitOnce);
 const weights = names.list.map((_, i) => mean(fits.map((fit) => fit[i] ?? 0)));
 const sorted = [...names.list.entries()].sort(([, a], [, b]) => (a < b ? -1 : 1));
@@ -77,9 +76,12 @@ ${entries.join("\n")}
 
 // Weights from one drawing of wrong spans; what is printed is measured on articles that were left out.
 function fitOnce(seed: number): Float64Array {
-  draw = random(seed);
-  const examples = questions.map((question, i) => exampleOf(question, set, i % 2 === 0));
-  const crossed = fitWeights(examples.filter((example) => !isTested(example)));
+  const draw = random(seed);
+  const examples = questions.map((question, i) => exampleOf(question, i % 2 === 0, draw));
+  const crossed = fitWeights(
+    examples.filter((example) => !isTested(example)),
+    draw,
+  );
   console.log(`${examples.length} questions, ${names.list.length} features`);
   for (const [label, share] of [
     ["paragraph alone", 0],
@@ -90,18 +92,15 @@ function fitOnce(seed: number): Float64Array {
       `${label}, articles left out of the fit, ${some.length}: F1 ${meanRightness(some, crossed).toFixed(1)}`,
     );
   }
-  return fitWeights(examples);
+  return fitWeights(examples, draw);
 }
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-function exampleOf(
-  question: TrainingQuestion,
-  { paragraphs, index }: TrainingSet,
-  alone: boolean,
-): Example {
+function exampleOf(question: TrainingQuestion, alone: boolean, draw: () => number): Example {
+  const { paragraphs, index } = set;
   const own = paragraphs.get(question.article) ?? [];
   const passages = alone
     ? [{ document: question.paragraph, start: 0, end: question.paragraph.text.length, score: 1 }]
@@ -175,7 +174,7 @@ function competing(
 }
 
 /** Weights of all features by Adam (arXiv:1412.6980). */
-function fitWeights(some: readonly Example[]): Float64Array {
+function fitWeights(some: readonly Example[], draw: () => number): Float64Array {
   const size = names.list.length;
   const [weights, mean, variance] = [
     new Float64Array(size),
