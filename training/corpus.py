@@ -18,6 +18,7 @@ from passages import Question
 DEV_ARTICLES = 4
 SHINGLE = 10
 EXCLUDED = re.compile(r"moby|war.and.peace|bible|king.james|vuejs/core|psf/black|burntsushi/ripgrep", re.I)
+TEXTBOOK = re.compile(r"/osbooks-")
 CODE_NAME = re.compile(r"\.(tsx?|jsx?|mjs|cjs|py|rs|go|c|h|cc|cpp|hpp|java|kt|rb|cs|swift|sh|lua|php)$")
 
 
@@ -27,6 +28,7 @@ class Document:
     text: str
     code: bool
     held_out: bool
+    textbook: bool = False
 
 
 @dataclass
@@ -67,7 +69,8 @@ def load_documents(folders: list[str], limit_chars: float | None = None, seed: i
             if taken > share:
                 break
             taken += len(text)
-            out.append(Document(path, text, bool(CODE_NAME.search(path)), zlib.crc32(path.encode()) % 100 == 0))
+            held_out = zlib.crc32(path.encode()) % 100 == 0
+            out.append(Document(path, text, bool(CODE_NAME.search(path)), held_out, bool(TEXTBOOK.search(source))))
     random.Random(seed).shuffle(out)
     return out
 

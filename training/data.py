@@ -4,7 +4,8 @@
         --context 1024 --tokens 6e6 --mix squad=4,human=3,read=2,key=1,code=1 --out shards/a --workers 8
     python data.py show --tokenizer tokenizer.model --shard shards/a
 
-Kinds of rows: `squad` and `human` (questions people wrote), `read` (questions made by rule), `key` (planted facts), `code`, `lm` (text
+Kinds of rows: `squad` and `human` (questions people wrote), `read` (questions made by rule), `textbook` (the same over textbooks
+alone, which are worded as people ask), `key` (planted facts), `code`, `lm` (text
 alone), `copy` (a passage, then part of it again), `recall` (random tokens that repeat: a short dose of it at the very start is what
 makes a small model look back at all). A shard is OUT.tokens.npy (uint16) and OUT.classes.npy (uint8, see rows.py).
 """
@@ -33,6 +34,7 @@ def build(a: argparse.Namespace) -> None:
             a.seed * 1000 + w,
             a.limit_chars,
             a.refusals,
+            a.thesaurus,
         )
         for w in range(a.workers)
     ]
@@ -77,6 +79,7 @@ def main() -> None:
     b.add_argument("--seed", type=int, default=1)
     b.add_argument("--limit-chars", type=float, help="read no more than this of the corpus, evenly of its files")
     b.add_argument("--refusals", type=float, default=0.3, help="share of the examples that also ask what is not there")
+    b.add_argument("--thesaurus", help="other words for questions (thesaurus.py)")
     b.add_argument("--out", required=True)
     s = sub.add_parser("show")
     s.add_argument("--tokenizer", required=True)

@@ -14,13 +14,17 @@ from needles import insert_sentence, make_needle
 from passages import NOT_IN_TEXT, Passage, split_document
 from prose_questions import Pair, disturb, list_question, prose_questions
 from recurring import recurring_questions
-from renaming import NAME, rename
+from renaming import NAME, rename, reword
+from thesaurus import Thesaurus
 
 ENTITY = re.compile(rf"{NAME.pattern}|\b\d{{3,4}}\b")
 PASSAGE_COST = 40
 # Shares of the written passages shown under other names, of the prose passages also asked about in the words of another, and of the
 # written questions that lose words or get synonyms.
-RENAMED, RECURRING, DISTURBED = 0.7, 0.6, 0.25
+RENAMED, RECURRING, DISTURBED = 0.9, 0.6, 0.25
+# Where a thesaurus is given: shares of the questions made by rule and of the written ones that are put in other words, and of the
+# written passages that are while their questions stay.
+REWORDED, WRITTEN_REWORDED, PASSAGE_REWORDED = 0.5, 0.3, 0.6
 
 
 @dataclass
@@ -47,12 +51,20 @@ class Maker:
     """Draws examples of a kind; all randomness comes from the seed."""
 
     def __init__(
-        self, documents: list[Document], squad: list[Article], human: list[Article], seed: int, refusals: float
+        self,
+        documents: list[Document],
+        squad: list[Article],
+        human: list[Article],
+        seed: int,
+        refusals: float,
+        thesaurus: Thesaurus | None = None,
     ):
         self.rng = random.Random(seed)
+        self.thesaurus = thesaurus
         self.refusal_share = refusals
         self.prose: list[Passage] = []
         self.code: list[Passage] = []
+        self.textbook: list[Passage] = []
         self.kin: dict[object, list[Passage]] = {}
         for number, d in enumerate(documents):
             if d.held_out:
@@ -60,6 +72,7 @@ class Maker:
             path = "/".join(d.path.strip("/").split("/")[-self.rng.randint(1, 4) :])[-60:]
             parts = split_document(path, d.text, d.code, number, self.rng)
             (self.code if d.code else self.prose).extend(parts)
+            self.textbook.extend(parts if d.textbook else [])
             self.kin[number] = parts
         self.written: dict[str, list[Passage]] = {"squad": [], "human": []}
         for kind, articles in (("squad", squad), ("human", human)):
@@ -75,7 +88,7 @@ class Maker:
         if kind == "key":
             return self.needles(budget_chars)
         rng = self.rng
-        pool = {"read": self.prose, "code": self.code, **self.written}[kind]
+        pool = {"read": self.prose, "textbook": self.textbook, "code": self.code, **self.written}[kind]
         if not pool:
             return None
         target = rng.choice(pool)
@@ -122,7 +135,11 @@ class Maker:
         path = rng.choice([f"{title}.txt", f"{title.lower()}.md", f"wiki/{title}.md", f"docs/{stem}.html", "book.txt"])
         line = rng.randrange(1, 400)
         made = Passage(path, line, line + rng.choice([0, 0, 1, 4, 9]), p.text, False, p.source, p.questions)
-        return rename(made, lambda: rng.choice(self.prose).text, rng) if rng.random() < RENAMED else made
+        if rng.random() < RENAMED:
+            made = rename(made, lambda: rng.choice(self.prose).text, rng)
+        if self.thesaurus and rng.random() < PASSAGE_REWORDED:
+            made = reword(made, self.thesaurus, rng)
+        return made
 
     def distractors(self, target: Passage, room: float) -> list[Passage]:
         """Other passages, often of the same document, that fit the room; long rooms are filled with many."""
@@ -153,18 +170,27 @@ class Maker:
                 (disturb(q.text, rng) if rng.random() < DISTURBED else q.text, rng.choice(q.answers[:3]))
                 for q in rng.sample(written, min(want, len(written)))
             ]
+            pairs = self.reworded(pairs, WRITTEN_REWORDED)
             if rng.random() < 0.35:
-                pairs += prose_questions(p, rng, 3)
+                pairs += self.reworded(prose_questions(p, rng, 3), REWORDED)
         elif p.code:
             pairs = code_questions(p, rng, want)
         else:
-            pairs = prose_questions(p, rng, want)
+            pairs = self.reworded(prose_questions(p, rng, want), REWORDED)
             listed = list_question(p, rng) if rng.random() < 0.5 else None
             pairs += [listed] if listed else []
         asked = [Asked(question, answer, p) for question, answer in pairs]
         if not written and not p.code and rng.random() < RECURRING:
-            asked += [Asked(q, a, p, alone=True) for q, a in recurring_questions(p, self.kin[p.source], rng, max(1, want // 2))]
+            recurring = recurring_questions(p, self.kin[p.source], rng, max(1, want // 2))
+            asked += [Asked(q, a, p, alone=True) for q, a in self.reworded(recurring, REWORDED)]
         return asked
+
+    def reworded(self, pairs: list[Pair], share: float) -> list[Pair]:
+        """The pairs, a share of the questions in other words."""
+        thesaurus, rng = self.thesaurus, self.rng
+        if thesaurus is None:
+            return pairs
+        return [(thesaurus.reword(q, rng) if rng.random() < share else q, a) for q, a in pairs]
 
     def refusals(
         self, passages: list[Passage], originals: set[str], target: Passage, asked: list[Asked]
@@ -189,6 +215,10 @@ class Maker:
                 exchange(a.question, joined, self.prose if not target.code else self.code, rng) for a in asked[:2]
             ]
             found += [(q, None) for q in exchanged if q]
+        if self.thesaurus and rng.random() < 0.5:
+            contrary = [self.thesaurus.contrary(a.question, rng) for a in rng.sample(asked, min(2, len(asked)))]
+            found += [(q, None) for q in contrary if q]
+        rng.shuffle(found)
         already = {a.question for a in asked}
         usable = [q for q, answer in found if q not in already and (answer is None or normal(answer) not in joined)]
         return [Asked(q, NOT_IN_TEXT, None) for q in usable[: max(2, len(asked) // 2)]]

@@ -5,10 +5,11 @@ import re
 from collections.abc import Callable
 
 from passages import Passage, Question
+from thesaurus import Thesaurus
 
 NAME = re.compile(r"(?<=[a-z,] )[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)*")
 YEAR = re.compile(r"1\d{3}|20[0-2]\d")
-MOST = 4
+MOST = 8
 
 
 def rename(passage: Passage, other_text: Callable[[], str], rng: random.Random) -> Passage:
@@ -33,6 +34,16 @@ def rename(passage: Passage, other_text: Callable[[], str], rng: random.Random) 
     # An exchange inside a longer answer may leave one that no longer stands in the text.
     kept = [Question(q.text, [a for a in q.answers if a in text]) for q in questions]
     questions = [k for k, q in zip(kept, questions, strict=True) if k.answers or not q.answers]
+    return Passage(passage.path, passage.first, passage.last, text, passage.code, passage.source, questions)
+
+
+def reword(passage: Passage, thesaurus: Thesaurus, rng: random.Random) -> Passage:
+    """A copy whose text and answers have other words of the same sense, while its questions keep theirs."""
+    answers = [a for q in passage.questions for a in q.answers]
+    text, *changed = thesaurus.exchange([passage.text, *answers], rng)
+    rest = iter(changed)
+    asked = [Question(q.text, [a for a in [next(rest) for _ in q.answers] if a in text]) for q in passage.questions]
+    questions = [a for a, q in zip(asked, passage.questions, strict=True) if a.answers or not q.answers]
     return Passage(passage.path, passage.first, passage.last, text, passage.code, passage.source, questions)
 
 

@@ -9,11 +9,13 @@ import sentencepiece
 from corpus import load_documents, load_human, load_squad
 from examples import Example, Maker
 from passages import NOT_IN_TEXT, render
+from thesaurus import Thesaurus
 
 PAD, CONTEXT, QUESTION, ANSWER, FIRST = range(5)
 CLASS_NAMES = ("padding", "context", "question", "answer", "first")
 BOS, EOS = 1, 2
 CHARS_PER_TOKEN = 2.9
+LONG_ROOM = 1500
 FIRST_NORMAL_PIECE = 259
 Row = tuple[list[int], list[int]]
 
@@ -51,6 +53,7 @@ class Job:
     seed: int
     limit_chars: float | None
     refusals: float
+    thesaurus: str | None = None
 
 
 def encode_example(encoder: Encoder, example: Example, room: int) -> Row | None:
@@ -118,7 +121,9 @@ def make_row(kind: str, maker: Maker, encoder: Encoder, room: int) -> Row | None
         return recall_row(rng, encoder.sp.get_piece_size(), encoder.newline, room)
     if kind == "copy":
         return copy_row(encoder, rng.choice(maker.prose).text, rng, room)
-    example = maker.example(kind, rng.uniform(0.4, 0.95) * room * CHARS_PER_TOKEN)
+    # Long rows hold a few long examples, and short ones: most questions are asked over a handful of passages.
+    share = rng.uniform(0.4, 0.95) if room < LONG_ROOM or rng.random() < 0.5 else rng.uniform(0.08, 0.4)
+    example = maker.example(kind, share * room * CHARS_PER_TOKEN)
     return encode_example(encoder, example, room) if example else None
 
 
@@ -127,7 +132,8 @@ def build_rows(job: Job) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
     encoder = Encoder(job.tokenizer)
     documents = load_documents(job.corpus, job.limit_chars, job.seed)
     train, dev = load_squad(job.squad)
-    maker = Maker(documents, train, load_human(job.corpus, dev), job.seed, job.refusals)
+    words = Thesaurus.read(job.thesaurus) if job.thesaurus else None
+    maker = Maker(documents, train, load_human(job.corpus, dev), job.seed, job.refusals, words)
     width, counts = job.context + 1, dict.fromkeys(job.mix, 0)
     tokens = np.zeros((int(job.tokens // job.context), width), np.uint16)
     classes = np.zeros(tokens.shape, np.uint8)

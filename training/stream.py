@@ -19,6 +19,7 @@ from batches import Batch
 from corpus import load_documents, load_human, load_squad
 from examples import Maker
 from rows import Encoder, fill_row
+from thesaurus import Thesaurus
 
 READY_BATCHES = 96
 
@@ -54,10 +55,12 @@ class RowStream:
         batch_tokens: int,
         workers: int,
         seed: int,
+        thesaurus: str | None = None,
     ):
         self.recipe = recipe
         train, dev = load_squad(squad)
-        maker = Maker(load_documents(corpus, None, seed), train, load_human(corpus, dev), seed, 0.0)
+        words = Thesaurus.read(thesaurus) if thesaurus else None
+        maker = Maker(load_documents(corpus, None, seed), train, load_human(corpus, dev), seed, 0.0, words)
         context = multiprocessing.get_context("fork")
         self.stage = context.Value("i", 0)
         self.queues = [context.Queue(READY_BATCHES) for _ in recipe]

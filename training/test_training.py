@@ -15,6 +15,7 @@ from checkpoint import load_optimizer, load_weights, save_state, save_weights
 from examples import Asked, Example
 from export_gguf import export, import_weights
 from gguf_file import Q8_0_BLOCK, STRING, GgufReader, as_float32, q8_0, write_gguf
+from inflection import bases, inflect
 from kernels import WeightedLoss, causal_attention, shifted_sparse_attention
 from lengthen import divergence
 from model import Config, Model, yarn
@@ -22,12 +23,51 @@ from needles import make_needle
 from optimizer import Optimizer
 from passages import Passage, Question, prompt, split_document
 from recurring import recurring_questions
-from renaming import rename
+from renaming import rename, reword
 from rope import METHODS
 from rows import ANSWER, BOS, EOS, FIRST, Encoder, encode_example
+from thesaurus import Thesaurus
 
 TINY = Config(vocab=64, dim=32, layers=2, heads=4, kv_heads=2, head_dim=16, hidden=48, context=32)
 TEXT = "The parliament was established in 1999.\n\nIt sits in a hall of glass, a gift of the city. " * 9
+
+
+class Words(unittest.TestCase):
+    def test_a_form_leads_to_its_base_and_back(self):
+        for word, base, form in (
+            ("cities", "city", "s"),
+            ("stopped", "stop", "ed"),
+            ("making", "make", "ing"),
+            ("studied", "study", "ed"),
+            ("began", "begin", "ed"),
+            ("churches", "church", "s"),
+            ("visited", "visit", "ed"),
+        ):
+            self.assertIn((base, form), bases(word))
+            self.assertEqual(inflect(base, form), word)
+        self.assertEqual(inflect("set out", "ing"), "setting out")
+
+    def test_a_question_is_reworded_in_the_same_form_and_names_stay(self):
+        same = {"v": {"begin": ["start"]}, "n": {"city": ["town"], "bath": ["spa"]}}
+        thesaurus = Thesaurus({"same": same, "kin": same, "opposite": {"v": {"begin": ["end"]}}})
+        question = "Which cities near Bath began it?"
+        found = {thesaurus.reword(question, random.Random(seed)) for seed in range(40)}
+        self.assertEqual(found, {f"Which {c} near Bath {b} it?" for c in ("cities", "towns") for b in ("began", "started")})
+        self.assertEqual(thesaurus.contrary(question, random.Random(1)), "Which cities near Bath ended it?")
+        self.assertIsNone(thesaurus.contrary("Who sang?", random.Random(1)))
+
+    def test_a_reworded_passage_holds_its_reworded_answers(self):
+        same = {"v": {"begin": ["start"]}, "n": {"city": ["town"]}}
+        thesaurus = Thesaurus({"same": same, "kin": same, "opposite": same})
+        questions = [Question("What began?", ["cities of glass"]), Question("Who left?", [])]
+        passage = Passage("a.txt", 1, 1, "Then cities of glass began; other cities began later.", questions=questions)
+        found = {reword(passage, thesaurus, random.Random(seed)).text for seed in range(60)}
+        self.assertIn("Then towns of glass started; other towns started later.", found)
+        for seed in range(20):
+            made = reword(passage, thesaurus, random.Random(seed))
+            self.assertIn(made.questions[0].answers[0], made.text)
+            self.assertEqual(made.questions[0].text, "What began?")
+            self.assertEqual(made.questions[1].answers, [])
 
 
 class Rows(unittest.TestCase):

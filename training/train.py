@@ -34,6 +34,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--corpus", nargs="+", help="folders of text and questions, with --recipe")
     parser.add_argument("--squad", help="with --recipe")
     parser.add_argument("--tokenizer", help="with --recipe")
+    parser.add_argument("--thesaurus", help="other words for questions (thesaurus.py), with --recipe")
     parser.add_argument("--workers", type=int, default=8, help="processes that make rows, with --recipe")
     parser.add_argument("--run", required=True, help="folder of the run; resumed when it holds state.pt")
     parser.add_argument("--init", help="weights to start a new run from")
@@ -198,7 +199,8 @@ def main() -> None:
     torch.manual_seed(a.seed)
     stream = None
     if a.recipe:
-        stream = RowStream(read_recipe(a.recipe), a.corpus, a.squad, a.tokenizer, a.batch_tokens, a.workers, a.seed)
+        recipe = read_recipe(a.recipe)
+        stream = RowStream(recipe, a.corpus, a.squad, a.tokenizer, a.batch_tokens, a.workers, a.seed, a.thesaurus)
     # Behind the row stream: its processes must not inherit a GPU.
     ranks = Ranks(a.device)
     run = Run(a, ranks)
