@@ -1,7 +1,7 @@
 // Decoding with each mix of cache types at a depth of context, interleaved in one run, so that a busy machine slows all alike:
-// npx tsx test/bench/cacheDecode.ts [--model FILE.gguf] [--depth N] [--rounds N] [--steps N] [--save] [K/V or K/V+RESIDUAL…]. A round times
+// npx tsx test/bench/cacheDecode.ts [--model FILE.gguf] [--depth N] [--rounds N] [--steps N] [--save NAME] [K/V or K/V+RESIDUAL…]. A round times
 // `--steps` steps submitted at once: a GPU needs many, or the wait for it is most of the time. With --save JSON and a Markdown table
-// go to test/bench/results/cache-decode.{json,md}. The caches hold random rows: speed does not depend on what they say.
+// go to test/bench/results/NAME.{json,md}, such as cache-decode. The caches hold random rows: speed does not depend on what they say.
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -31,7 +31,7 @@ const { values: options, positionals } = parseArgs({
     depth: { type: "string", default: "16384" },
     rounds: { type: "string", default: "40" },
     steps: { type: "string", default: "2" },
-    save: { type: "boolean", default: false },
+    save: { type: "string" },
   },
 });
 const depth = Number(options.depth);
@@ -118,8 +118,8 @@ const table = [
   "",
 ].join("\n");
 process.stdout.write(table);
-if (options.save) {
-  const path = join(repositoryRoot, "test/bench/results/cache-decode");
+if (options.save !== undefined) {
+  const path = join(repositoryRoot, "test/bench/results", options.save);
   writeFileSync(`${path}.json`, `${JSON.stringify(result, null, 1)}\n`);
   writeFileSync(`${path}.md`, table);
 }

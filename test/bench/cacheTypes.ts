@@ -1,6 +1,7 @@
 // What cache types cost: perplexity, divergence from f16 and bytes of each mix on one text, as JSON and a Markdown table in
-// test/bench/results/cache-types.{json,md}. Teacher-forced perplexity says how far predictions move; it is no evidence of memory.
+// test/bench/results/NAME.{json,md}. Teacher-forced perplexity says how far predictions move; it is no evidence of memory.
 // npx tsx test/bench/cacheTypes.ts --text FILE --calibrate OTHER [--model FILE.gguf] [--tokens N] [--windows N]
+//      [--save NAME], by default cache-types
 // A row that the JSON holds for the same model, text and lengths is not measured again, so that a run can be resumed.
 
 import { createHash } from "node:crypto";
@@ -26,6 +27,7 @@ const { values: options } = parseArgs({
     calibrate: { type: "string", default: "" },
     tokens: { type: "string", default: "1000" },
     windows: { type: "string", default: "2" },
+    save: { type: "string", default: "cache-types" },
   },
 });
 const numTokens = Number(options.tokens);
@@ -34,7 +36,7 @@ const numWindows = Number(options.windows);
 const DEPTH = 16_384;
 /** Windows begin behind titles and contents. */
 const FIRST_TOKEN = 8192;
-const resultPath = join(repositoryRoot, "test/bench/results/cache-types");
+const resultPath = join(repositoryRoot, "test/bench/results", options.save);
 
 const of = (cacheTypeK: string, cacheTypeV: string, more: ModelSettings = {}): ModelSettings => ({
   cacheTypeK,

@@ -6,6 +6,7 @@
 
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { cachePolicyOf } from "../../src/engine/cache/policies/index.ts";
 import { GpuLanguageModel } from "../../src/engine/generate.ts";
 import { loadModel } from "../../src/engine/loadModel.ts";
 import { openCheckedGpu } from "../../src/engine/openCheckedGpu.ts";
@@ -40,7 +41,7 @@ for (const name of values.policies.split(",")) {
   const [cachePolicy = "", stride] = name.split(":");
   const model = await loadModel(gpu, values.model, {
     cachePolicy,
-    cacheBudget: budget,
+    ...(cachePolicyOf(cachePolicy)[1].evicts && { cacheBudget: budget }),
     ...(values.recent && { cacheRecent: Number(values.recent) }),
     ...(stride && { cacheQueryStride: Number(stride) }),
     positionScheme: "original",

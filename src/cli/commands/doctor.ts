@@ -50,7 +50,7 @@ async function diagnose(name: string | undefined): Promise<Diagnosis> {
     const { readCapabilities } = await import("../../engine/gpu/capabilities.ts");
     const request = name === undefined ? {} : { name };
     const found = await findAdapter(request);
-    const capabilities = await checked(readCapabilities(found.adapter, found.backend), request);
+    const capabilities = await checked(readCapabilities(found), request);
     adapter = { ...capabilities, features: [...capabilities.features].sort() };
     adapters = await listAdapters();
     missing.push(...shortcomings(adapter));

@@ -31,6 +31,11 @@ export class Journal {
     return new Journal(path, records);
   }
 
+  /** Those there are, in the order they were added in. */
+  get records(): readonly EvalRecord[] {
+    return [...this.#records.values()];
+  }
+
   get(id: string): EvalRecord | undefined {
     return this.#records.get(id);
   }

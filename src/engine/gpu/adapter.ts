@@ -20,6 +20,8 @@ export interface FoundAdapter {
   readonly instance: GPU;
   readonly adapter: GPUAdapter;
   readonly backend: string;
+  /** As people know it, such as `NVIDIA H200`. */
+  readonly name: string;
 }
 
 export interface AdapterName {
@@ -89,7 +91,30 @@ async function tryAdapter(
   );
   const adapter = await request.catch(() => null);
   if (adapter === null) return undefined;
-  return { instance, adapter, backend: backend ?? platformBackend() };
+  const name = await nameOf(adapter.info);
+  return { instance, adapter, backend: backend ?? platformBackend(), name };
+}
+
+let listed: Promise<readonly AdapterName[]> | undefined;
+
+/** A GPU's description names its driver alone; a software adapter's names both, and saves tests a second look. */
+async function nameOf(info: GPUAdapterInfo): Promise<string> {
+  if (info.isFallbackAdapter === true && info.description !== "") return info.description;
+  listed ??= listAdapters();
+  return adapterName(info, await listed);
+}
+
+/** The listed name that an adapter's `device` is made of, which WebGPU writes in lower case and hyphens; else what it says. */
+export function adapterName(
+  { device, description }: Pick<GPUAdapterInfo, "device" | "description">,
+  adapters: readonly AdapterName[],
+): string {
+  const own = adapters.find(({ name }) => normalised(name) === normalised(device));
+  return own?.name ?? (device || description || "unknown adapter");
+}
+
+function normalised(name: string): string {
+  return name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
 }
 
 function platformBackend(): string {

@@ -1,5 +1,7 @@
 // What an adapter can do, as plain data. Kernels are chosen from this record and nowhere else.
 
+import type { FoundAdapter } from "./adapter.ts";
+
 /** A matrix size that the adapter's matrix units multiply in one step. */
 export interface MatrixConfiguration {
   readonly componentType: string;
@@ -10,9 +12,9 @@ export interface MatrixConfiguration {
 }
 
 export interface Capabilities {
-  /** The adapter's own name, such as `NVIDIA H200`. */
+  /** The adapter's name, such as `NVIDIA H200`. */
   readonly name: string;
-  /** The device behind it, where the driver says so apart from the name. */
+  /** The name as WebGPU writes it, such as `nvidia-h200`; empty where the driver does not say. */
   readonly device: string;
   readonly vendor: string;
   readonly architecture: string;
@@ -51,11 +53,11 @@ interface DawnAdapterInfo extends GPUAdapterInfo {
 }
 
 /** Read an adapter's features, limits and units into a record that outlives it. */
-export function readCapabilities(adapter: GPUAdapter, backend: string): Capabilities {
+export function readCapabilities({ adapter, backend, name }: FoundAdapter): Capabilities {
   const info: DawnAdapterInfo = adapter.info;
   const features = new Set<string>(adapter.features);
   return {
-    name: info.description || info.device || "unknown adapter",
+    name,
     device: info.device,
     vendor: info.vendor,
     architecture: info.architecture,

@@ -127,7 +127,7 @@ export class Gpu {
  */
 export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
   const found = await findAdapter(options);
-  const offered = readCapabilities(found.adapter, found.backend);
+  const offered = readCapabilities(found);
   const device = await found.adapter.requestDevice({
     requiredFeatures: [...offered.features].filter(isUseful) as GPUFeatureName[],
     requiredLimits: offered.limits,

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { UserError } from "../../../src/engine/errors.ts";
-import { listAdapters } from "../../../src/engine/gpu/adapter.ts";
+import { adapterName, findAdapter, listAdapters } from "../../../src/engine/gpu/adapter.ts";
 import { openGpu } from "../../../src/engine/gpu/device.ts";
 import { useGpu } from "../../support/gpu.ts";
 
@@ -22,6 +22,25 @@ describe("openGpu", () => {
     const named = await openGpu({ name: adapter.name.slice(0, 4).toUpperCase() });
     named.dispose();
     await assert.rejects(openGpu({ name: "no such adapter" }), UserError);
+  });
+
+  it("names an adapter as Dawn lists it, not by its driver's version", async () => {
+    const h200 = { device: "nvidia-h200", description: "NVIDIA: 580.159.04 580.159.4.0" };
+    const adapters = [
+      { backend: "vulkan", name: "llvmpipe (LLVM 15.0.6, 256 bits)" },
+      { backend: "vulkan", name: "NVIDIA H200" },
+    ];
+    assert.equal(adapterName(h200, adapters), "NVIDIA H200");
+    assert.equal(adapterName(h200, []), "nvidia-h200");
+    assert.equal(adapterName({ device: "", description: "a driver" }, []), "a driver");
+    // Of a real one, so that it fails once Dawn writes `device` in another way.
+    const { adapter } = await findAdapter();
+    const listed = await listAdapters();
+    const name = adapterName(adapter.info, listed);
+    assert.ok(
+      listed.some((one) => one.name === name),
+      `${name} is none of ${listed.map((one) => one.name).join(", ")}`,
+    );
   });
 
   it("counts bytes by purpose and reads back what was written", async () => {
