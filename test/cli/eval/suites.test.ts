@@ -58,6 +58,14 @@ describe("quality suites", function () {
     });
   }
 
+  it("recalls no tokens under policies whose heads compete", async () => {
+    const cases = (await suites.policies?.cases(await toolsWith(1))) ?? [];
+    const recalls = (wanted: string) =>
+      new Set(cases.flatMap(({ method, cell }) => (method === wanted ? [cell.recall] : [])));
+    assert.deepEqual([...recalls("kvzip")], ["no"]);
+    assert.deepEqual([...recalls("h2o")], ["no", "yes"]);
+  });
+
   for (const [id, suite] of Object.entries(suites)) {
     describe(id, () => {
       it("has the same cases for the same seed, each with a name of its own", async () => {

@@ -1,7 +1,9 @@
 // Cache policies by budget: perplexity, divergence from the full cache, and pass keys whose question comes behind the text (no
 // policy could know it) or in front of it as well.
 
+import { cacheAllocationOf } from "../../../engine/cache/allocations/index.ts";
 import { cachePolicies } from "../../../engine/cache/policies/index.ts";
+import type { CachePolicy } from "../../../engine/cache/policies/policy.ts";
 import type { ModelSettings } from "../../../protocol.ts";
 import { answerers, answerFromCache } from "../answerers.ts";
 import { divergenceOf, fullSettings, type Predictions, predictionsOf } from "../divergence.ts";
@@ -28,7 +30,7 @@ const CHUNK = 256;
 /** Tokens of the question in front of the text. */
 const QUESTION_TOKENS = 40;
 
-const evicting = Object.entries(cachePolicies).filter(([, policy]) => policy.evicts);
+const evicting = Object.entries<CachePolicy>(cachePolicies).filter(([, policy]) => policy.evicts);
 /** Whether evicted tokens may come back, as many as the budget has. */
 const recalls = ["no", "yes"] as const;
 
@@ -71,11 +73,16 @@ export const policies: Suite = {
     const book = await readBook(tools);
     const [length = 0] = tools.lengths(["1x"]);
     const full = new Map<number, Promise<Predictions>>();
-    const bounded = evicting.flatMap(([method]) =>
-      Object.keys(BUDGETS).flatMap((budget) =>
-        recalls.map((recall) => ({ method, budget, recall })),
-      ),
-    );
+    const bounded = evicting.flatMap(([method, { allocation }]) => {
+      const [, { among }] = cacheAllocationOf(
+        tools.settings.cacheAllocation ?? allocation ?? "uniform",
+      );
+      // Heads that compete hold different numbers of tokens, to which none come back.
+      const possible = among === "head" ? recalls : (["no"] as const);
+      return Object.keys(BUDGETS).flatMap((budget) =>
+        possible.map((recall) => ({ method, budget, recall })),
+      );
+    });
     const unbounded = [
       { method: "full", budget: "all", recall: "no" },
       { method: "search", budget: "none", recall: "no" },
