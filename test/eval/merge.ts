@@ -33,7 +33,8 @@ const journals = parts.flatMap((part) =>
 const records = (await Promise.all(journals.map((path) => Journal.open(path))))
   .flatMap((journal) => journal.records)
   .filter(({ cell }) => Number(cell.number) < casesPerCell);
-const facts = { ...first, casesPerCell, journal: journals.join(" ") };
+const command = [...new Set(evaluations.map((one) => one.command))].join(" and ");
+const facts = { ...first, casesPerCell, command, journal: journals.join(" ") };
 const evaluation = evaluationOf(suite, facts, records);
 await writeEvaluation(out, suite, evaluation, records);
 console.log(evaluationText(evaluation));
