@@ -7,6 +7,7 @@
 #include "common/heads.wgsl"
 #include "common/angle.wgsl"
 #include <reduce>
+#include <unturned_query>
 
 @group(0) @binding(0) var<storage, read> frequencies: array<vec2<u32>>;
 @group(0) @binding(1) var<storage, read> norms: array<f32>;
@@ -41,6 +42,8 @@ fn main(invocation: Invocation) {
     let far = select(pair + PAIRS, 2u * pair + 1u, IS_INTERLEAVED);
     var a = qkv[start + near];
     var b = qkv[start + far];
+    keep_unturned(head, near, a);
+    keep_unturned(head, far, b);
     if (HAS_QK_NORM) {
       a *= scale * norms[norm + near];
       b *= scale * norms[norm + far];
@@ -51,10 +54,9 @@ fn main(invocation: Invocation) {
     qkv[start + near] = a * c - b * s;
     qkv[start + far] = a * s + b * c;
   }
-  if (HAS_QK_NORM) {
-    // Dimensions that are not rotated are normed all the same.
-    for (var i = ROPE_DIM + invocation.local_index; i < HEAD_DIM; i += WORKGROUP_SIZE) {
-      qkv[start + i] *= scale * norms[norm + i];
-    }
+  // Dimensions that are not rotated are normed all the same.
+  for (var i = ROPE_DIM + invocation.local_index; i < HEAD_DIM; i += WORKGROUP_SIZE) {
+    keep_unturned(head, i, qkv[start + i]);
+    if (HAS_QK_NORM) { qkv[start + i] *= scale * norms[norm + i]; }
   }
 }

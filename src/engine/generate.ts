@@ -66,6 +66,7 @@ export class GpuLanguageModel implements LanguageModel {
       parts: [
         ...(parts.decoder.recall ? [parts.decoder.recall.saved] : []),
         ...(parts.cache.tail ? [parts.cache.tail] : []),
+        ...(parts.generated ? [parts.generated] : []),
       ],
       read: (tokens, from, options) => this.#readOn(tokens, from, options),
       readLogits: async (tokens, onLogits, options) => {
@@ -212,6 +213,7 @@ export class GpuLanguageModel implements LanguageModel {
     this.keeper.dispose();
     this.#ahead.dispose();
     this.#branches.dispose();
+    this.#parts.generated?.dispose();
     this.#parts.dispose();
   }
 

@@ -119,7 +119,7 @@ async function build(
     decoder,
     cache,
     repetition,
-    generated: decoder.eviction?.generated && new GeneratedRecord(decoder, cache),
+    generated: decoder.eviction?.generated && new GeneratedRecord({ gpu, decoder, cache }),
     name: typeof name === "string" && name !== "" ? name : basename(file.file.path, ".gguf"),
     tokenizer,
     metadata,

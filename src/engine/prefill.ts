@@ -53,7 +53,8 @@ export class Prefill {
     const { gpu, decoder, cache } = this.#model;
     const { onPrefill, signal, onChunk } = options;
     const { eviction, recall } = decoder;
-    this.#model.generated?.settle();
+    const interval = eviction?.plan.interval ?? Number.POSITIVE_INFINITY;
+    this.#model.generated?.close(Math.min(interval, tokens.length - first));
     if (cache.tokensRead === 0) {
       await recall?.rollBack(0);
       if (decoder.documentRope) cache.ropeLength = tokens.length;
@@ -62,13 +63,12 @@ export class Prefill {
     for (let start = first; start < tokens.length; start += chunk) {
       throwIfStopped(signal);
       // Evictions come at fixed places, whatever the speed: what is kept does not depend on it.
-      const interval = eviction?.plan.interval ?? Number.POSITIVE_INFINITY;
       const sinceEviction = (start - first) % interval;
       const untilEviction = Math.min(interval - sinceEviction, tokens.length - start);
       const { length } = cache;
       chunk = Math.min(this.#chunkLength(start), untilEviction, this.#untilChunk(length));
       const left = untilEviction - chunk;
-      const sample = eviction?.sample(chunk, { since: sinceEviction, left, length });
+      const sample = eviction?.samples.ofPass(chunk, { since: sinceEviction, left, length });
       const ids = tokens.slice(start, start + chunk);
       gpu.buffers.write(decoder.activations.tokens, 0, Uint32Array.from(ids));
       writeStep(gpu, decoder.chunkStep, {

@@ -28,12 +28,12 @@ export async function repeatUnrecorded(
 ): Promise<void> {
   const { eviction, repetition } = parts;
   const { cache, decoder } = parts.model;
-  const span = { first: eviction.recordedSlots, end: cache.length };
+  const span = { first: eviction.samples.recordedSlots, end: cache.length };
   const restoreRow = decoder.saveRow(rows - 1);
   try {
     for (const piece of repeatedPieces(repetition, cache.tokens, span)) {
       await repeatPiece(parts, piece, signal);
-      eviction.recordedSlots = piece.end;
+      eviction.samples.recordedSlots = piece.end;
     }
   } finally {
     restoreRow();

@@ -52,19 +52,12 @@ const rmsNorms: KernelVariants = (capabilities) =>
 const ropes: KernelVariants = (capabilities) =>
   headDims.flatMap((headDim) =>
     booleans.flatMap((hasQkNorm) =>
-      (["interleaved", "half"] as const).map((pairing) =>
-        ropeSource(capabilities, {
-          numHeads: 8,
-          numKvHeads: 2,
-          headDim,
-          ropeDim: headDim,
-          pairing,
-          attentionFactor: 1,
-          hasQkNorm,
-          epsilon,
-          rotatesKeys: headDim !== 64,
-        }),
-      ),
+      (["interleaved", "half"] as const).map((pairing) => {
+        const heads = { numHeads: 8, numKvHeads: 2, headDim, ropeDim: headDim };
+        const norm = { attentionFactor: 1, hasQkNorm, epsilon };
+        const shape = { ...heads, ...norm, pairing, rotatesKeys: headDim !== 64 };
+        return ropeSource(capabilities, shape, headDim === 80);
+      }),
     ),
   );
 

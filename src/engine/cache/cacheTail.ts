@@ -1,6 +1,7 @@
 // The tail of a cache on the GPU: for each layer the sinks and a ring of the newest tokens in f16. Saved caches carry it whole.
 
 import type { Gpu } from "../gpu/device.ts";
+import { SavedBuffers } from "./savedBuffers.ts";
 import type { Section, SectionSource } from "./sectionFile.ts";
 import type { SnapshotPart } from "./snapshot.ts";
 import { STEPS_AHEAD, type TailShape, tailStart } from "./tail.ts";
@@ -26,13 +27,23 @@ export class CacheTail implements SnapshotPart {
   readonly #gpu: Gpu;
   /** Slots written since the cache was empty. */
   #written = 0;
-  #pinned: readonly TailBuffers[] = [];
+  readonly #saved: SavedBuffers;
 
   constructor(gpu: Gpu, shape: TailShape, { numLayers, numKvHeads, headDim }: TailSizes) {
     this.#gpu = gpu;
     this.shape = shape;
     this.planeBytes = numKvHeads * (shape.sinks + shape.ring) * rowBytes("f16", headDim);
-    this.layers = this.#allocate(numLayers);
+    const allocate = (): GPUBuffer =>
+      gpu.buffers.allocate({ purpose: "cache", bytes: this.planeBytes, label: "tail" });
+    this.layers = Array.from({ length: numLayers }, () => ({
+      keys: allocate(),
+      values: allocate(),
+    }));
+    const named = this.layers.flatMap(({ keys, values }, layer): [string, GPUBuffer][] => [
+      [`tail/${layer}/keys`, keys],
+      [`tail/${layer}/values`, values],
+    ]);
+    this.#saved = new SavedBuffers(gpu, new Map(named));
   }
 
   /** Bytes of all layers. */
@@ -57,60 +68,24 @@ export class CacheTail implements SnapshotPart {
   }
 
   capture(): Section[] {
-    const read = async function* (gpu: Gpu, buffer: GPUBuffer, bytes: number) {
-      yield new Uint8Array(await gpu.read(buffer, 0, bytes));
-    };
-    return this.#named().map(([name, buffer]) => ({
-      name,
-      pieces: read(this.#gpu, buffer, this.planeBytes),
-    }));
+    return this.#saved.capture();
   }
 
   fits(sections: SectionSource): boolean {
-    return this.#named().every(([name]) => {
-      const bytes = sections.pieceBytes(name);
-      return bytes?.length === 1 && bytes[0] === this.planeBytes;
-    });
+    return this.#saved.fits(sections);
   }
 
-  async restore(sections: SectionSource): Promise<void> {
-    for (const [name, buffer] of this.#named())
-      this.#gpu.buffers.write(buffer, 0, await sections.read(name, 0));
+  restore(sections: SectionSource): Promise<void> {
+    return this.#saved.restore(sections);
   }
 
   pin(): () => void {
-    if (this.#pinned.length === 0) this.#pinned = this.#allocate(this.layers.length);
-    this.#copy(this.layers, this.#pinned);
-    return () => this.#copy(this.#pinned, this.layers);
+    return this.#saved.pin();
   }
 
   dispose(): void {
-    for (const { keys, values } of [...this.layers, ...this.#pinned])
+    this.#saved.dispose();
+    for (const { keys, values } of this.layers)
       for (const buffer of [keys, values]) this.#gpu.buffers.release(buffer);
-  }
-
-  #named(): [string, GPUBuffer][] {
-    return this.layers.flatMap(({ keys, values }, layer): [string, GPUBuffer][] => [
-      [`tail/${layer}/keys`, keys],
-      [`tail/${layer}/values`, values],
-    ]);
-  }
-
-  #allocate(numLayers: number): TailBuffers[] {
-    const allocate = (): GPUBuffer =>
-      this.#gpu.buffers.allocate({ purpose: "cache", bytes: this.planeBytes, label: "tail" });
-    return Array.from({ length: numLayers }, () => ({ keys: allocate(), values: allocate() }));
-  }
-
-  #copy(from: readonly TailBuffers[], to: readonly TailBuffers[]): void {
-    const { device } = this.#gpu;
-    const encoder = device.createCommandEncoder();
-    for (const [layer, source] of from.entries()) {
-      const target = to[layer];
-      if (target === undefined) throw new Error(`the tail has no layer ${layer}`);
-      encoder.copyBufferToBuffer(source.keys, 0, target.keys, 0, this.planeBytes);
-      encoder.copyBufferToBuffer(source.values, 0, target.values, 0, this.planeBytes);
-    }
-    device.queue.submit([encoder.finish()]);
   }
 }

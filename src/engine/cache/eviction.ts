@@ -9,29 +9,15 @@ import type { AttentionShape } from "../model/operations/attention.ts";
 import { keyBiasBindings } from "../model/operations/keyBias.ts";
 import type { CachePlan } from "./cachePlan.ts";
 import { evictionSources, GATHER_COLUMNS, recordedSlots } from "./evictionKernels.ts";
-import { GeneratedQueries, type KeptRows, keepsGenerated } from "./generatedQueries.ts";
+import { GeneratedQueries, keptForm } from "./generatedQueries.ts";
 import type { KvCache, LayerCache } from "./kvCache.ts";
 import { isRanked, type LayerBudget } from "./layerBudgets.ts";
 import type { QueryRope, ScoreBuffer, ScoreKernel } from "./policies/policy.ts";
-import { createQueryStatistics, type QueryStatistics, SKIPPED_QUERIES } from "./queryStatistics.ts";
+import { type QuerySample, QuerySamples } from "./querySamples.ts";
+import { createQueryStatistics, type QueryStatistics } from "./queryStatistics.ts";
 import type { EvictedLayer } from "./recall/spill.ts";
 import { createSharedSelection, type SharedSelection } from "./sharedSelection.ts";
 import { rowBytes } from "./types.ts";
-
-/** Which queries of a pass are recorded, on which slots, as steps count them. */
-export interface QuerySample {
-  readonly first: number;
-  readonly stride: number;
-  readonly count: number;
-  /** Slots whose record goes on; those behind begin at 0. */
-  readonly joinedSlots: number;
-  /** The slots recorded. */
-  readonly firstSlot: number;
-  readonly endSlot: number;
-  /** Slots in front that count in the softmax of a repeat, and the first slot of the repeat. */
-  readonly sinks: number;
-  readonly repeatSlot: number;
-}
 
 /** Who keeps what an eviction drops. */
 export interface Spiller {
@@ -54,6 +40,8 @@ interface EvictionKernels {
 
 export class Eviction {
   readonly plan: CachePlan;
+  /** Which queries the policy looks at. */
+  readonly samples: QuerySamples;
   readonly #gpu: Gpu;
   readonly #shape: AttentionShape;
   readonly #kernels: EvictionKernels;
@@ -73,7 +61,6 @@ export class Eviction {
   readonly #anchor: GPUBuffer;
   readonly #kept: GPUBuffer;
   #scores: GPUBuffer;
-  #recordedSlots = 0;
 
   constructor(
     gpu: Gpu,
@@ -86,6 +73,7 @@ export class Eviction {
   ) {
     this.#gpu = gpu;
     this.plan = plan;
+    this.samples = new QuerySamples(plan);
     this.#shape = parts.shape;
     this.#kernels = parts.kernels;
     this.#shared = parts.shared;
@@ -98,22 +86,11 @@ export class Eviction {
     this.#parameters = plan.layers.map(() =>
       gpu.buffers.allocate({ purpose: "parameters", bytes: 48, usage }),
     );
-    this.generated = keepsGenerated(plan)
-      ? new GeneratedQueries(gpu, parts.shape, plan.layers.length)
-      : undefined;
+    this.generated = keptForm(plan) && new GeneratedQueries(gpu, parts.shape, plan.layers.length);
     this.lse = plan.policy.records && scratch(parts.chunkLength * numHeads);
     this.#anchor = scratch(numKvHeads * headDim);
     this.#kept = scratch(numKvHeads * Math.max(...plan.layers.map(({ budget }) => budget)));
     this.#scores = scratch(1);
-  }
-
-  /** Slots whose attention is recorded; a snapshot of the cache carries it. */
-  get recordedSlots(): number {
-    return this.#recordedSlots;
-  }
-
-  set recordedSlots(slots: number) {
-    this.#recordedSlots = slots;
   }
 
   /** Make room for the scores of a layer of the cache, or of all. */
@@ -126,53 +103,18 @@ export class Eviction {
   }
 
   /**
-   * The queries to record of a pass of `tokens`: `since` were read since the last eviction, `left` are read before the
-   * next, `length` slots are filled. `undefined` where the policy looks at no attention.
+   * What knows of generated tokens' queries beside the cache's rows: the ring, where the newest are looked at, or the statistics;
+   * by name. Empty where all is in the rows.
    */
-  sample(
-    tokens: number,
-    { since, left, length }: { since: number; left: number; length: number },
-  ): QuerySample | undefined {
-    const { records } = this.plan.policy;
-    if (records === undefined) return undefined;
-    if (records.queries === "statistics") {
-      const first = Math.min(tokens, Math.max(0, SKIPPED_QUERIES - length));
-      const slots = { firstSlot: 0, endSlot: 0, sinks: 0, repeatSlot: 0 };
-      return { first, stride: 1, count: tokens - first, joinedSlots: Math.min(1, since), ...slots };
+  get generatedState(): ReadonlyMap<string, GPUBuffer> {
+    const state = new Map<string, GPUBuffer>();
+    for (const [layer, { queries, lse }] of this.generated?.layers.entries() ?? []) {
+      if (this.#statistics)
+        state.set(`${layer}/moments`, this.#statistics.buffer("moments", layer));
+      else if (this.samples.window !== undefined)
+        state.set(`${layer}/queries`, queries).set(`${layer}/lse`, lse);
     }
-    const joinedSlots =
-      since === 0 && !records.accumulates ? 0 : Math.min(this.#recordedSlots, length);
-    if (records.queries === "repeat") {
-      this.#recordedSlots = joinedSlots;
-      return undefined;
-    }
-    this.#recordedSlots = length + tokens;
-    const slots = { joinedSlots, firstSlot: 0, endSlot: length + tokens, sinks: 0, repeatSlot: 0 };
-    if (records.queries === "all") {
-      const stride = this.plan.queryStride;
-      // The last query of every stride since the eviction, however the tokens are cut into passes.
-      const first = stride - 1 - (since % stride);
-      return {
-        first,
-        stride,
-        count: Math.max(0, Math.ceil((tokens - first) / stride)),
-        ...slots,
-      };
-    }
-    const first = Math.min(tokens, Math.max(0, tokens + left - records.queries));
-    return { first, stride: 1, count: tokens - first, ...slots };
-  }
-
-  /** The sample of generated tokens in rows of the ring. */
-  generatedSample({ start, base, first: from, end }: KeptRows): QuerySample {
-    const stride = this.plan.queryStride;
-    // The last query of every stride since the generation began, wherever the ring does.
-    const first = from + stride - 1 - ((base + from) % stride);
-    const count = Math.max(0, Math.ceil((end - first) / stride));
-    const endSlot = start + base + end;
-    const joinedSlots = Math.min(this.#recordedSlots, endSlot);
-    this.#recordedSlots = endSlot;
-    return { first, stride, count, joinedSlots, firstSlot: 0, endSlot, sinks: 0, repeatSlot: 0 };
+    return state;
   }
 
   writeSample(sample: QuerySample): void {
@@ -274,7 +216,7 @@ export class Eviction {
       const competing = this.#shared?.parameters(cache, layer) ?? [];
       this.#gpu.buffers.write(buffer, 0, Uint32Array.from([...words, ...competing]));
     }
-    this.#recordedSlots = cache.evictedLength;
+    this.samples.recordedSlots = cache.evictedLength;
   }
 
   /** Let the heads of each group compete; returns the slots that heads keep: [layers][KV heads]. */

@@ -1,23 +1,11 @@
-// The queries of generated tokens, as decoding leaves them on the GPU for a policy that sums attention: which tokens stay is known
-// behind the steps that ran ahead, and nothing has to be known of their attention before the next eviction.
+// The queries of generated tokens, as decoding leaves them on the GPU for policies that look at queries: which tokens stay is known
+// behind the steps that ran ahead, and nothing has to be known of their queries before the next eviction.
 
 import { BufferUsage } from "../gpu/bufferUsage.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { KEPT_QUERIES, type KeptQueries } from "../model/operations/keptQueries.ts";
 import { type HeadShape, qkvSize } from "../model/operations/rope.ts";
 import type { CachePlan } from "./cachePlan.ts";
-
-/** Rows of the ring: steps ahead of what is known, and a batch of those that are recorded together. */
-export const KEPT_QUERIES = 128;
-
-/** A layer's ring. */
-export interface KeptQueries {
-  /** [KEPT_QUERIES, qkvSize]: queries alone are written. */
-  readonly queries: GPUBuffer;
-  /** [KEPT_QUERIES, numHeads], base 2 */
-  readonly lse: GPUBuffer;
-  /** Uniform: the slot of the first row. */
-  readonly generation: GPUBuffer;
-}
 
 /** Rows of the ring from `first` up to `end`, which belong to steps `base + first` and so on. */
 export interface KeptRows {
@@ -26,12 +14,22 @@ export interface KeptRows {
   readonly base: number;
   readonly first: number;
   readonly end: number;
+  /** Whether they add to what was recorded in front of them, or begin the record anew. */
+  readonly goesOn: boolean;
 }
 
-/** Whether generated tokens count as queries: where sums go on over evictions, and what is generated is not forgotten. */
-export function keepsGenerated({ policy, recall }: Pick<CachePlan, "policy" | "recall">): boolean {
+/** Queries of attention, behind RoPE and with their log-sum-exps, or those in front of QK-norm and RoPE. */
+export type KeptForm = "turned" | "unturned";
+
+/** In which form generated tokens' queries are kept; undefined where nobody looks at them before the next eviction. */
+export function keptForm({
+  policy,
+  recall,
+}: Pick<CachePlan, "policy" | "recall">): KeptForm | undefined {
   const { records } = policy;
-  return records?.queries === "all" && records.accumulates && recall === 0;
+  // A repeat repeats what was generated as well, and what is generated behind recalled tokens is forgotten.
+  if (records === undefined || records.queries === "repeat" || recall > 0) return undefined;
+  return records.queries === "statistics" ? "unturned" : "turned";
 }
 
 export class GeneratedQueries {

@@ -22,7 +22,7 @@ export async function keptTokens(onGpu: CacheOnGpu, mostBins: number): Promise<K
   const edges = Array.from({ length: numBins + 1 }, (_, bin) =>
     Math.ceil((bin * tokensRead) / numBins),
   );
-  const recordedSlots = eviction?.recordedSlots ?? 0;
+  const recordedSlots = eviction?.samples.recordedSlots ?? 0;
   const positions = await readPlane(onGpu, "positions");
   const sums = await readPlane(onGpu, "attentionSums");
   const kept: Float32Array[] = [];

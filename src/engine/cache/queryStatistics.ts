@@ -5,6 +5,7 @@ import type { CommandList } from "../gpu/commandList.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Kernel } from "../gpu/kernel.ts";
 import { float, type KernelSource } from "../gpu/linkKernel.ts";
+import { KEPT_QUERIES } from "../model/operations/keptQueries.ts";
 import { keyBiasLink } from "../model/operations/keyBias.ts";
 import { type HeadShape, packFrequencies, qkvSize } from "../model/operations/rope.ts";
 import type { KvCache } from "./kvCache.ts";
@@ -117,7 +118,8 @@ export class QueryStatistics {
     const { numHeads, headDim } = shape;
     const floats = (count: number): GPUBuffer =>
       gpu.buffers.allocate({ purpose: "activations", bytes: 4 * count });
-    this.#scales = floats(rope.hasQkNorm ? chunkLength * numHeads : 1);
+    const rows = Math.max(chunkLength, KEPT_QUERIES);
+    this.#scales = floats(rope.hasQkNorm ? rows * numHeads : 1);
     this.#frequencies = gpu.buffers.upload("parameters", packFrequencies(invFreq));
     this.#moments = Array.from({ length: numLayers }, () =>
       floats(numHeads * (headDim + 2) * headDim),

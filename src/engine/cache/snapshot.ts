@@ -37,7 +37,7 @@ const PIECES_AHEAD = 16;
 
 /** What the cache stands for now. */
 export function stateOf({ cache, eviction }: Pick<CacheOnGpu, "cache" | "eviction">): CacheState {
-  return { ...cache.counters, summedSlots: eviction?.recordedSlots ?? 0 };
+  return { ...cache.counters, summedSlots: eviction?.samples.recordedSlots ?? 0 };
 }
 
 /** Take up a state whose rows the buffers hold. */
@@ -46,7 +46,7 @@ export function takeState(
   state: CacheState,
 ): void {
   cache.restoreCounters(state);
-  if (eviction) eviction.recordedSlots = state.summedSlots;
+  if (eviction) eviction.samples.recordedSlots = state.summedSlots;
 }
 
 /** The rows of the cache as sections, read from the GPU as they are asked for; until then the cache must stay as it is. */

@@ -1,9 +1,10 @@
 // The forward pass: embed, layers, logits. It builds command lists; who submits them, and when, is decided elsewhere.
 
-import type { Eviction, QuerySample } from "../cache/eviction.ts";
+import type { Eviction } from "../cache/eviction.ts";
 import type { KeptRows } from "../cache/generatedQueries.ts";
 import type { KvCache, LayerCache } from "../cache/kvCache.ts";
 import type { LayerSlots } from "../cache/layerSlots.ts";
+import type { QuerySample } from "../cache/querySamples.ts";
 import type { Recall } from "../cache/recall/recall.ts";
 import { CommandList } from "../gpu/commandList.ts";
 import type { Gpu } from "../gpu/device.ts";
@@ -252,18 +253,21 @@ export class Decoder {
     return commands;
   }
 
-  /** Record the attention of generated tokens, whose rows are in the ring. */
+  /** Record the queries of generated tokens, or their attention; their rows are in the ring. */
   recordGenerated(rows: KeptRows): void {
     const { eviction } = this;
     if (eviction === undefined) return;
     const step = this.#keptStep;
-    const sample = eviction.generatedSample(rows);
+    const sample = eviction.samples.ofGenerated(rows);
     eviction.writeSample(sample);
     const firstSlot = rows.start + rows.base;
     writeStep(this.#gpu, step, { numTokens: rows.end, firstPosition: 0, firstSlot });
     const commands = new CommandList();
     for (const [layer, { queries: qkv, lse }] of eviction.generated?.layers.entries() ?? []) {
       if (!eviction.ranks(layer)) continue;
+      const norms = this.#weights.layers[layer]?.qkNorms;
+      if (norms)
+        eviction.encodeQueries(commands, { qkv, norms, step }, { layer, tokens: rows.end });
       const slots = this.#longest(layer, sample.endSlot);
       eviction.encodeRecord(commands, { qkv, cache: this.#layerCache(layer), step, lse }, slots);
     }
@@ -346,10 +350,11 @@ export class Decoder {
     if (branches) return;
     const { rope, frequencies, basis } = this.#layer(layer);
     const { heads } = this.#layerCache(layer);
+    const kept = tokens === 1 ? this.eviction?.generated?.layers[layer] : undefined;
     const norms = weights.qkNorms;
     if (sample !== undefined && this.eviction?.ranks(layer))
       this.eviction.encodeQueries(commands, { qkv, norms, step }, { layer, tokens });
-    rope(commands, { frequencies, norms, qkv, step, heads }, tokens);
+    rope(commands, { frequencies, norms, qkv, step, heads, kept }, tokens);
     basis?.enter(commands, { qkv, step }, tokens);
   }
 

@@ -1,7 +1,7 @@
 // The operations a model's forward pass is made of, compiled for its shapes and uploaded with what they need.
 
 import { createEviction, type Eviction } from "../cache/eviction.ts";
-import { keepsGenerated } from "../cache/generatedQueries.ts";
+import { keptForm } from "../cache/generatedQueries.ts";
 import type { KvCache } from "../cache/kvCache.ts";
 import { createRecall, type Recall } from "../cache/recall/recall.ts";
 import { cacheRotations } from "../cache/rotation.ts";
@@ -155,7 +155,8 @@ export async function createOperations(
       lambda && gpu.buffers.upload("parameters", queryKeyScales(attentionShape, lambda));
     const tailed = tail && { ...shape, tail, window: layer.slidingWindow ?? 0 };
     const recalls = (plan?.recall ?? 0) > 0;
-    const keepsQueries = plan !== undefined && keepsGenerated(plan);
+    const kept = plan && keptForm(plan);
+    const keepsQueries = kept === "turned";
     const window = layer.slidingWindow ?? 0;
     const [
       rope,
@@ -167,7 +168,7 @@ export async function createOperations(
       tailAttention,
       storePlaces,
     ] = await Promise.all([
-      createRope(gpu, ropeShape),
+      createRope(gpu, ropeShape, kept === "unturned"),
       dual?.own ?? createAttention(gpu, { ...shape, window, lse, keepsQueries }),
       isRepeated ? createAttention(gpu, { ...shape, window, lse: "repeat" }) : undefined,
       movesKeys ? createRotateKeys(gpu, { ...ropeShape, keyType, notesPlaces }) : undefined,

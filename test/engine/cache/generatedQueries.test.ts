@@ -1,9 +1,10 @@
-// Generated tokens as queries of policies that sum attention: what is recorded, beside a plain reference, and what is kept, beside a
-// run that read the same tokens instead of generating them.
+// Generated tokens as queries of policies that look at queries: what is recorded, beside a plain reference, and what is kept, beside
+// a run that read the same tokens instead of generating them.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { CacheKeeper } from "../../../src/engine/cache/cacheKeeper.ts";
+import { SnapshotStore } from "../../../src/engine/cache/snapshotStore.ts";
 import { withoutOptionalFeatures } from "../../../src/engine/gpu/capabilities.ts";
 import type { GpuOptions } from "../../../src/engine/gpu/device.ts";
 import type { LanguageModel } from "../../../src/engine/languageModel.ts";
@@ -13,6 +14,7 @@ import { assertClose } from "../../support/close.ts";
 import { randomPrompt } from "../../support/randomModel.ts";
 import { useRandomModels } from "../../support/randomModels.ts";
 import { useTemporaryFolder } from "../../support/temporaryFolder.ts";
+import { factsOf } from "./support/savedCaches.ts";
 
 const H2O = {
   ...{ cacheTypeK: "f32", cacheTypeV: "f32", chunkLength: 32 },
@@ -32,6 +34,7 @@ function suite(options: GpuOptions): void {
   const folder = useTemporaryFolder();
   const { loadKept } = useRandomModels(folder, { architecture: "llama", format: "f32" }, options);
   const prompt = randomPrompt(40);
+  let stores = 0;
 
   // A batch and less, several batches, and more than the ring holds.
   for (const wanted of [12, 60, 200])
@@ -39,6 +42,74 @@ function suite(options: GpuOptions): void {
       const { model, keeper } = await loadKept({ ...H2O, cacheBudget: 400 });
       const tokens = [...prompt, ...(await begun(model, prompt, wanted))];
       assertClose(flat(await recorded(keeper)), await expected(tokens), 1e-5);
+    });
+
+  // Fewer than the window, and more than the ring holds.
+  for (const [cachePolicy, window, wanted] of [
+    ["snapkv", 64, 12],
+    ["snapkv", 64, 200],
+    ["tova", 1, 12],
+  ] as const)
+    it(`are the newest queries of ${cachePolicy}: ${wanted}`, async () => {
+      const { model, keeper } = await loadKept({ ...H2O, cachePolicy, cacheBudget: 400 });
+      const tokens = [...prompt, ...(await begun(model, prompt, wanted))];
+      const first = Math.max(prompt.length, tokens.length - window);
+      const looked = flat(await recorded(keeper));
+      assertClose(looked, await expected(tokens, first), 1e-5);
+      // Looked at twice they count once.
+      assertClose(flat(await recorded(keeper)), looked, 0);
+    });
+
+  // What reads the generated tokens with what follows, and none of it before the next eviction, sees the same queries.
+  const MANY = { chunkLength: 256, cacheBudget: 80 };
+  for (const [cachePolicy, wanted, more] of [
+    ["snapkv", 170, 30],
+    ["snapkv", 12, 70],
+    ["tova", 30, 20],
+    ["expected-attention", 170, 20],
+  ] as const)
+    it(`are looked at with what follows under ${cachePolicy}: ${wanted} and ${more}`, async () => {
+      const own = { ...H2O, ...MANY, cachePolicy };
+      const one = await loadKept(own);
+      const read = [...prompt, ...(await begun(one.model, prompt, wanted))];
+      const all = [...read, ...randomPrompt(more + 1, 3).slice(1)];
+      // Looked at in between.
+      await one.keeper.keptTokens(10);
+      await one.keeper.read(all, {}, read.length);
+      const other = await loadKept(own);
+      await other.keeper.read(prompt, {});
+      await other.keeper.read(all, {}, prompt.length);
+      const [left, right] = [await one.keeper.keptTokens(1e6), await other.keeper.keptTokens(1e6)];
+      assert.equal(one.model.cacheStats().tokensKept, own.cacheBudget);
+      assert.deepEqual(left.kept, right.kept);
+      if (left.attention) assertClose(flat(left.attention), flat(right.attention), 1e-5);
+    });
+
+  for (const cachePolicy of ["snapkv", "expected-attention"])
+    it(`go with a saved cache, and with a branch, under ${cachePolicy}`, async () => {
+      const own = { ...H2O, ...MANY, cachePolicy };
+      const one = await loadKept(own);
+      const read = [...prompt, ...(await begun(one.model, prompt, 60))];
+      const all = [...read, ...randomPrompt(21, 3).slice(1)];
+      const other = await loadKept(own);
+      await begun(other.model, prompt, 30);
+      await restoreInto(other.keeper, one.keeper);
+      const trunk = other.keeper.pin();
+      await begun(other.model, [...read, 7], 12);
+      await other.keeper.branch(trunk);
+      for (const { keeper } of [one, other]) await keeper.read(all, {}, read.length);
+      const [left, right] = [await one.keeper.keptTokens(1e6), await other.keeper.keptTokens(1e6)];
+      assert.deepEqual(left.kept, right.kept);
+      // A text of its own has queries of its own.
+      const fresh = await loadKept(own);
+      const another = randomPrompt(110, 9);
+      await begun(other.model, another, 5);
+      for (const { keeper } of [fresh, other]) await keeper.read(another, {});
+      const [alone, behind] = [
+        await fresh.keeper.keptTokens(1e6),
+        await other.keeper.keptTokens(1e6),
+      ];
+      assert.deepEqual(alone.kept, behind.kept);
     });
 
   for (const [wanted, settings] of [
@@ -77,12 +148,23 @@ function suite(options: GpuOptions): void {
     assertClose(flat(await recorded(keeper)), await expected(another), 1e-5);
   });
 
-  /** Attention to each token of a text by all of its queries, in sum 1 a layer, layer by layer. */
-  async function expected(tokens: readonly number[]): Promise<Float32Array> {
+  /** Save the cache of `from`, and restore it into `to`. */
+  async function restoreInto(to: CacheKeeper, from: CacheKeeper): Promise<void> {
+    const store = new SnapshotStore(join(folder(), `saved ${stores++}`));
+    const captured = from.capture();
+    const { identity, device } = from;
+    await store.save({ facts: { ...factsOf(identity), device }, ...captured });
+    const key = { identity, tokens: captured.state.tokens };
+    assert.ok(await store.withLongest(key, (found) => to.restore(found)), "a miss");
+  }
+
+  /** Attention to each token of a text by its queries from `from` on, in sum 1 a layer, layer by layer. */
+  async function expected(tokens: readonly number[], from = 0): Promise<Float32Array> {
     const model = await loadReferenceModel(join(folder(), "random.gguf"));
     const sums = new Float64Array(model.config.numLayers * tokens.length);
     referenceNll(model, tokens, {
-      onWeights({ layer }, weights, first) {
+      onWeights({ layer, position }, weights, first) {
+        if (position < from) return;
         for (const [i, weight] of weights.entries()) {
           const at = layer * tokens.length + first + i;
           sums[at] = (sums[at] ?? 0) + weight;
@@ -90,7 +172,7 @@ function suite(options: GpuOptions): void {
       },
     });
     // Every query of every head gives 1 away.
-    const total = tokens.length * model.config.numHeads;
+    const total = (tokens.length - from) * model.config.numHeads;
     return Float32Array.from(sums, (sum) => sum / total);
   }
 }

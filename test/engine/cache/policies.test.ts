@@ -173,7 +173,7 @@ async function compareStream(gpu: Gpu, id: CachePolicyId, test: Case): Promise<v
       const commands = new CommandList();
       attention.encodeStore(commands, buffers, tokens);
       attention.encodePrefill(commands, buffers, tokens, longest + tokens);
-      const sample = eviction.sample(tokens, { since: first - begin, left, length });
+      const sample = eviction.samples.ofPass(tokens, { since: first - begin, left, length });
       if (sample !== undefined) {
         eviction.writeSample(sample);
         eviction.encodeQueries(commands, { ...buffers, norms: qkNorms }, { layer: 0, tokens });

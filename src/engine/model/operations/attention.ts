@@ -1,7 +1,6 @@
 // Host side of the attention kernels: storing keys and values, many queries at once, one query split over the cache.
 
 import type { TailBuffers } from "../../cache/cacheTail.ts";
-import type { KeptQueries } from "../../cache/generatedQueries.ts";
 import { cacheTypes } from "../../cache/types.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import type { CommandList } from "../../gpu/commandList.ts";
@@ -19,6 +18,7 @@ import {
   splitOf,
   tailPartsOf,
 } from "./attentionKernels.ts";
+import type { KeptQueries } from "./keptQueries.ts";
 import { type KeyBiasBuffers, keyBiasBindings } from "./keyBias.ts";
 
 export type { AttentionShape } from "./attentionKernels.ts";

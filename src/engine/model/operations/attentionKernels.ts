@@ -1,10 +1,10 @@
 // The attention kernels' sources: chosen for an adapter and a shape, with the sizes their host side needs to know.
 
-import { KEPT_QUERIES } from "../../cache/generatedQueries.ts";
 import { TAIL_GROUP, type TailShape } from "../../cache/tail.ts";
 import { type CacheTypeId, cacheTypes } from "../../cache/types.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { float, type KernelSource } from "../../gpu/linkKernel.ts";
+import { KEPT_QUERIES } from "./keptQueries.ts";
 import { type KeyBiasShape, keyBiasLink } from "./keyBias.ts";
 import { boundPart, hasMatrixUnits, reducePart, runsLanes } from "./parts.ts";
 import { type HeadShape, qkvSize } from "./rope.ts";

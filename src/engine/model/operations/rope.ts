@@ -5,6 +5,7 @@ import type { CommandList } from "../../gpu/commandList.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import type { Binding } from "../../gpu/kernel.ts";
 import { float, type KernelSource } from "../../gpu/linkKernel.ts";
+import { KEPT_QUERIES, type KeptQueries } from "./keptQueries.ts";
 import { reducePart } from "./parts.ts";
 
 /** How a token's queries, keys and values lie in a row: heads of `headDim`, queries first. */
@@ -40,6 +41,8 @@ export interface RopeBuffers {
   readonly step: GPUBuffer;
   /** Of the layer's cache; read where keys are cached before RoPE. */
   readonly heads: GPUBuffer;
+  /** Where a step of decoding leaves its queries as they were, if it does. */
+  readonly kept?: KeptQueries | undefined;
 }
 
 /** Longer than any text. */
@@ -47,11 +50,20 @@ const NO_PERIOD = 2 ** 32 - 1;
 
 export type Rope = (commands: CommandList, buffers: RopeBuffers, tokens: number) => void;
 
-export function ropeSource(capabilities: Capabilities, shape: RopeShape): KernelSource {
+/** The kernel; `keepsQueries`: that of decoding where the queries of generated tokens are looked at as they were. */
+export function ropeSource(
+  capabilities: Capabilities,
+  shape: RopeShape,
+  keepsQueries = false,
+): KernelSource {
   return {
     file: "rope.wgsl",
-    parts: reducePart(capabilities),
+    parts: {
+      ...reducePart(capabilities),
+      unturned_query: `common/unturned_${keepsQueries ? "kept" : "dropped"}.wgsl`,
+    },
     constants: {
+      ...(keepsQueries && { KEPT_QUERIES }),
       WORKGROUP_SIZE: 32,
       QKV_SIZE: qkvSize(shape),
       NUM_HEADS: shape.numHeads,
@@ -68,11 +80,17 @@ export function ropeSource(capabilities: Capabilities, shape: RopeShape): Kernel
   };
 }
 
-export async function createRope(gpu: Gpu, shape: RopeShape): Promise<Rope> {
+export async function createRope(gpu: Gpu, shape: RopeShape, keepsQueries = false): Promise<Rope> {
   const kernel = await gpu.kernels.get(ropeSource(gpu.capabilities, shape));
+  const keeping =
+    keepsQueries && (await gpu.kernels.get(ropeSource(gpu.capabilities, shape, true)));
   const count = shape.numHeads + shape.numKvHeads;
-  return (commands, { frequencies, norms, qkv, step, heads }, tokens) =>
-    commands.dispatch(kernel, [frequencies, norms, qkv, step, heads], [count, tokens]);
+  return (commands, { frequencies, norms, qkv, step, heads, kept }, tokens) => {
+    const buffers = [frequencies, norms, qkv, step, heads];
+    if (keeping && kept)
+      commands.dispatch(keeping, [...buffers, kept.queries, kept.generation], [count, tokens]);
+    else commands.dispatch(kernel, buffers, [count, tokens]);
+  };
 }
 
 /** Inverse frequencies (radians per position) as turns in 64-bit binary fractions: high word, low word. */

@@ -40,7 +40,7 @@ export async function repeatRandomly(
   const rowSize = qkvSize(shape);
   const repeated = rows.length / rowSize;
   const pieces: { first: number; end: number }[] = [];
-  for (let first = eviction.recordedSlots; first < cache.length; first += tokensAtOnce) {
+  for (let first = eviction.samples.recordedSlots; first < cache.length; first += tokensAtOnce) {
     const end = Math.min(first + tokensAtOnce, cache.length);
     pieces.push({ first, end });
     let start = 0;
@@ -69,7 +69,7 @@ export async function repeatRandomly(
       run(gpu, commands);
       start += tokens;
     }
-    eviction.recordedSlots = end;
+    eviction.samples.recordedSlots = end;
   }
   return pieces;
 }
