@@ -14,6 +14,7 @@ import { DUAL_CHUNK, type DualChunk } from "./dualChunk.ts";
 import type { LayerSlots } from "./layerSlots.ts";
 import type { CacheRotationId } from "./rotation.ts";
 import type { TailShape } from "./tail.ts";
+import { TokenList } from "./tokenList.ts";
 import { type CacheType, type CacheTypeId, cacheTypes, rowBytes } from "./types.ts";
 
 export interface KvCacheShape {
@@ -58,7 +59,7 @@ export interface LayerCache extends CacheBuffers {
 /** What the cache knows beside its buffers. */
 export interface CacheCounters {
   /** Tokens the cache stands for, evicted ones included. */
-  readonly tokens: readonly number[];
+  readonly tokens: Uint32Array;
   /** Slots that hold a token, of a head without surplus. */
   readonly length: number;
   /** Slots that hold a token: [layers][KV heads]. */
@@ -89,7 +90,7 @@ export class KvCache {
   /** Bytes of a slot of one head. */
   readonly #planes: ReadonlyMap<Plane, number>;
   readonly #layers: readonly CacheLayer[];
-  #tokens: number[] = [];
+  readonly #tokens = new TokenList();
   #length = 0;
   #epoch = 0;
   /** Set while somebody relies on what the cache holds. */
@@ -132,9 +133,9 @@ export class KvCache {
     return this.#tokens.length;
   }
 
-  /** The tokens the cache stands for. */
-  get tokens(): readonly number[] {
-    return this.#tokens;
+  /** The tokens the cache stands for, until they change. */
+  get tokens(): Uint32Array {
+    return this.#tokens.view;
   }
 
   /** Bytes of a slot of one head, of everything a layer holds. */
@@ -145,7 +146,7 @@ export class KvCache {
   /** What a snapshot needs beside the buffers' contents. */
   get counters(): CacheCounters {
     return {
-      tokens: [...this.#tokens],
+      tokens: this.#tokens.view.slice(),
       length: this.#length,
       headLengths: this.#layers.map(({ slots }) => slots.lengths),
       listedTokens: this.#layers.map(({ slots }) => slots.listedTokens),
@@ -157,7 +158,8 @@ export class KvCache {
   restoreCounters({ tokens, length, headLengths, listedTokens, ropeLength }: CacheCounters): void {
     this.#epoch++;
     this.ropeLength = ropeLength;
-    this.#tokens = [...tokens];
+    this.#tokens.truncate(0);
+    this.#tokens.append(tokens);
     this.#length = length;
     this.tail?.isAsOf(length);
     for (const [layer, { slots }] of this.#layers.entries())
@@ -220,8 +222,8 @@ export class KvCache {
   }
 
   /** Note that the next slots hold these tokens; the kernels store them. */
-  append(tokens: readonly number[]): void {
-    for (const token of tokens) this.#tokens.push(token);
+  append(tokens: ArrayLike<number>): void {
+    this.#tokens.append(tokens);
     this.#move(tokens.length);
   }
 
@@ -234,7 +236,7 @@ export class KvCache {
   forget(tokens: number, slotsOfLayers: readonly number[]): void {
     this.#epoch++;
     this.#move(tokens - this.#tokens.length);
-    this.#tokens.length = tokens;
+    this.#tokens.truncate(tokens);
     this.#makeRoom(slotsOfLayers, -1);
   }
 
@@ -281,7 +283,7 @@ export class KvCache {
    * read in any case, for their logits. What was evicted does not come back: a bounded cache goes on or begins anew.
    */
   resume(prompt: readonly number[], rows = 1): number {
-    const shared = Math.min(this.#sharedPrefix(prompt), prompt.length - rows);
+    const shared = Math.min(this.#tokens.sharedWith(prompt), prompt.length - rows);
     // A document of another length needs frequencies of its own.
     const isFree = this.shape.plan === undefined && this.ropeLength === undefined;
     const isHeld = isFree && (this.tail?.reaches(shared) ?? true);
@@ -340,12 +342,6 @@ export class KvCache {
     this.tail?.dispose();
   }
 
-  #sharedPrefix(tokens: readonly number[]): number {
-    let shared = 0;
-    while (shared < this.#tokens.length && this.#tokens[shared] === tokens[shared]) shared++;
-    return shared;
-  }
-
   /** Forget every token from `tokens` on; where tokens were evicted, all or none. */
   #truncate(tokens: number): void {
     if (tokens < this.#tokens.length) this.#epoch++;
@@ -353,7 +349,7 @@ export class KvCache {
     if (this.restored && tokens < this.restored.tokens) this.restored = undefined;
     if (this.saved && tokens < this.saved.tokens) this.saved = undefined;
     this.#move(tokens - this.#tokens.length);
-    this.#tokens.length = tokens;
+    this.#tokens.truncate(tokens);
     if (tokens > 0) return;
     this.ropeLength = undefined;
     this.#length = 0;

@@ -44,7 +44,7 @@ export function repeatSlots({ tokensAtOnce, first, later }: Repetition): number 
 /** The pieces that repeat the last tokens, those in the slots from `first` on; `tokens` are all that were read. */
 export function repeatedPieces(
   repetition: Repetition,
-  tokens: readonly number[],
+  tokens: Uint32Array,
   { first, end }: { readonly first: number; readonly end: number },
 ): RepeatedPiece[] {
   const pieces: RepeatedPiece[] = [];

@@ -88,7 +88,7 @@ export class SnapshotFile {
   /** Throws DamagedError. */
   async state(): Promise<CacheState> {
     const bytes = await this.#whole(TOKENS);
-    const tokens = [...new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)];
+    const tokens = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
     if (tokens.length !== this.facts.tokensRead) throw new DamagedError("token ids are missing");
     return { tokens, ...this.#counters };
   }

@@ -29,7 +29,7 @@ export interface SavedCache extends SnapshotFacts {
 export interface SnapshotKey {
   /** Model, prompt format and cache settings. */
   readonly identity: CacheIdentity;
-  readonly tokens: readonly number[];
+  readonly tokens: ArrayLike<number>;
   /** A part of a saved cache serves too: what its first blocks of tokens made does not depend on those behind them. */
   readonly sharesBlocks?: boolean;
 }
@@ -228,7 +228,7 @@ async function match(
   }
 }
 
-function sharedLength(a: readonly number[], b: readonly number[]): number {
+function sharedLength(a: ArrayLike<number>, b: ArrayLike<number>): number {
   const most = Math.min(a.length, b.length);
   let length = 0;
   while (length < most && a[length] === b[length]) length++;

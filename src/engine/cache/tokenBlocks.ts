@@ -6,7 +6,7 @@ export const BLOCK_TOKENS = 64;
 export const BLOCK_HASH_BYTES = 32;
 
 /** The hash of every whole block of `tokens`, one behind the other: [blocks, 32 bytes]. */
-export function blockHashes(tokens: readonly number[]): Buffer {
+export function blockHashes(tokens: ArrayLike<number>): Buffer {
   const ids = Uint32Array.from(tokens);
   const hashes: Buffer[] = [];
   let before: Buffer = Buffer.alloc(BLOCK_HASH_BYTES);

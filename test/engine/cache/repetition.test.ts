@@ -11,7 +11,7 @@ import type { Tokenizer } from "../../../src/engine/tokenizer/tokenizer.ts";
 
 describe("the pieces of a repeat", () => {
   const repetition: Repetition = { tokensAtOnce: 10, first: [900], later: [901, 902] };
-  const tokens = Array.from({ length: 25 }, (_, i) => i);
+  const tokens = Uint32Array.from({ length: 25 }, (_, i) => i);
 
   it("cover all slots without a record once, each behind a request", () => {
     const pieces = repeatedPieces(repetition, tokens, { first: 0, end: 25 });

@@ -10,7 +10,8 @@ export const TOKENS = [1, 70_000, 3];
 
 export function stateOf(tokens: readonly number[]): CacheState {
   const { length } = tokens;
-  return { tokens, length, headLengths: [[length]], listedTokens: [0], summedSlots: 0 };
+  const ids = Uint32Array.from(tokens);
+  return { tokens: ids, length, headLengths: [[length]], listedTokens: [0], summedSlots: 0 };
 }
 
 export function factsOf(identity: SnapshotFacts["identity"] = IDENTITY): SnapshotFacts {
