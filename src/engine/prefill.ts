@@ -26,6 +26,8 @@ export interface PrefillOptions {
   /** Called when a chunk was submitted, with the tokens it ends at. */
   readonly onPrefill?: ((done: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** The first token behind which the hidden states are looked at; default: the last. */
+  readonly firstOutput?: number | undefined;
   /** Called behind each chunk, while its rows are in the decoder's activations. */
   readonly onChunk?: (firstToken: number, tokens: number) => Promise<void>;
 }
@@ -46,12 +48,12 @@ export class Prefill {
 
   /**
    * Append `tokens` from index `first` on to the cache, which holds those before. Returns the rows of the last chunk, whose
-   * hidden states stay in the decoder's activations.
+   * hidden states, from those of token `firstOutput` on, stay in the decoder's activations.
    * @throws StoppedError when the signal fires; the cache then holds the chunks that were read completely
    */
   async run(tokens: readonly number[], first: number, options: PrefillOptions): Promise<number> {
     const { gpu, decoder, cache } = this.#model;
-    const { onPrefill, signal, onChunk } = options;
+    const { onPrefill, signal, onChunk, firstOutput = tokens.length - 1 } = options;
     const { eviction, recall } = decoder;
     const interval = eviction?.plan.interval ?? Number.POSITIVE_INFINITY;
     this.#model.generated?.close(Math.min(interval, tokens.length - first));
@@ -77,7 +79,8 @@ export class Prefill {
         firstSlot: length,
       });
       if (sample !== undefined) eviction?.writeSample(sample);
-      await this.#pacer.run(decoder.prefillLists(chunk, length + chunk, sample), chunk, signal);
+      const output = { sample, firstOutput: firstOutput - start };
+      await this.#pacer.run(decoder.prefillLists(chunk, length + chunk, output), chunk, signal);
       cache.append(ids);
       await onChunk?.(start, chunk);
       if (left === 0) await this.#evict(chunk, signal);

@@ -19,6 +19,7 @@ export async function scoreTokens(
   await decoder.reserve(cache.slotsFor(tokens.length, 0));
   await prefill.run(tokens, 0, {
     ...options,
+    firstOutput: 0,
     onChunk: async (start, count) => {
       // The last token of all has no target.
       const scored = Math.min(count, nll.length - start);
@@ -59,6 +60,7 @@ export async function readLogits(
   await decoder.reserve(cache.slotsFor(tokens.length - first, 0));
   await prefill.run(tokens, first, {
     ...options,
+    firstOutput: firstRow,
     // The hidden states of a chunk last until the next one.
     onChunk: (start, count) =>
       readRowLogits(

@@ -22,10 +22,13 @@ interface Copy {
 
 export class CommandList {
   readonly #commands: (Dispatch | Copy)[] = [];
+  /** Does less than the lists it is submitted with. */
+  readonly isShort: boolean;
   readonly #isFleeting: boolean;
 
   /** `isFleeting`: its bindings are not kept for other lists. */
-  constructor({ isFleeting = false } = {}) {
+  constructor({ isFleeting = false, isShort = false } = {}) {
+    this.isShort = isShort;
     this.#isFleeting = isFleeting;
   }
 

@@ -37,7 +37,10 @@ export class Pacer {
       throwIfStopped(signal);
       const fitting = Math.floor(this.unitsPerList(units) / units);
       const count = Math.max(1, Math.min(fitting, lists.length - next));
-      this.#submit(lists.slice(next, next + count), units);
+      const group = lists.slice(next, next + count);
+      // A short list by itself says nothing about the others, and one shorter than a tile nothing about any.
+      const isTelling = units >= this.#tile && !(group.every(isShort) && !lists.every(isShort));
+      this.#submit(group, units, isTelling);
       next += count;
       await this.#wait(IN_FLIGHT - 1, signal);
     }
@@ -56,7 +59,7 @@ export class Pacer {
     this.#gpu.check();
   }
 
-  #submit(lists: readonly CommandList[], unitsEach: number): void {
+  #submit(lists: readonly CommandList[], unitsEach: number, isTelling: boolean): void {
     const { device } = this.#gpu;
     const encoder = device.createCommandEncoder();
     for (const list of lists) list.encode(encoder);
@@ -66,11 +69,15 @@ export class Pacer {
       const nowMs = performance.now();
       const tookMs = (nowMs - Math.max(submittedMs, this.#lastDoneMs)) / (lists.length * unitsEach);
       this.#lastDoneMs = nowMs;
-      if (unitsEach < this.#tile) return;
+      if (!isTelling) return;
       // Slower at once, faster step by step: a submit too long is worse than one too short.
       const before = this.#msPerUnit ?? tookMs;
       this.#msPerUnit = Math.max(tookMs, (before + tookMs) / 2);
     });
     this.#inFlight.push(done);
   }
+}
+
+function isShort(list: CommandList): boolean {
+  return list.isShort;
 }

@@ -61,11 +61,7 @@ export function encodeBranches(
 
 /** First rows of branches of these lengths in a pass, where the adapter can bind them. */
 export function placeBranches(gpu: Gpu, shape: HeadShape, lengths: readonly number[]): number[] {
-  const step = Math.max(
-    ...Object.values(rowBytes(shape)).map((bytes) =>
-      rowsApart(bytes, gpu.device.limits.minStorageBufferOffsetAlignment),
-    ),
-  );
+  const step = rowsApart(gpu, Object.values(rowBytes(shape)));
   const firstRows: number[] = [];
   let next = 0;
   for (const length of lengths) {
@@ -75,10 +71,11 @@ export function placeBranches(gpu: Gpu, shape: HeadShape, lengths: readonly numb
   return firstRows;
 }
 
-/** The fewest rows whose bytes are a multiple of the alignment, a power of two. */
-function rowsApart(bytes: number, alignment: number): number {
+/** The fewest rows, of each of these numbers of bytes, that a binding may begin behind: a power of two. */
+export function rowsApart(gpu: Gpu, rowBytes: readonly number[]): number {
+  const alignment = gpu.device.limits.minStorageBufferOffsetAlignment;
   let rows = 1;
-  while ((rows * bytes) % alignment !== 0) rows *= 2;
+  while (rowBytes.some((bytes) => (rows * bytes) % alignment !== 0)) rows *= 2;
   return rows;
 }
 

@@ -92,17 +92,25 @@ export class Decoder {
     await this.#gpu.kernels.forgetBindings();
   }
 
-  /** A chunk of `tokens` tokens in `activations.tokens`, one list a layer; the embedding belongs to the first. */
-  prefillLists(tokens: number, cacheLength: number, sample?: QuerySample): CommandList[] {
+  /**
+   * A chunk of `tokens` tokens in `activations.tokens`, one list a layer; the embedding belongs to the first. Behind the last
+   * layer the hidden states are those of the rows from `firstOutput` on.
+   */
+  prefillLists(
+    tokens: number,
+    cacheLength: number,
+    { sample, firstOutput }: { sample?: QuerySample | undefined; firstOutput: number },
+  ): CommandList[] {
     const ids = this.activations.tokens;
-    return this.#layerLists({ tokens, ids, step: this.chunkStep, cacheLength, sample });
+    const pass = { tokens, ids, step: this.chunkStep, cacheLength, sample, firstOutput };
+    return this.#layerLists(pass);
   }
 
   /** A chunk of tokens that repeat what was read, for the record of its attention; one list a layer. */
   repeatLists(tokens: number, cacheLength: number, sample: QuerySample): CommandList[] {
     const ids = this.activations.tokens;
-    const pass = { tokens, ids, step: this.chunkStep, cacheLength, sample, isRepeat: true };
-    return this.#layerLists(pass);
+    const pass = { tokens, ids, step: this.chunkStep, cacheLength, sample };
+    return this.#layerLists({ ...pass, isRepeat: true, firstOutput: tokens });
   }
 
   /** Whether several continuations of what the cache holds can be read in one pass: it must end where its tokens do. */
@@ -249,7 +257,9 @@ export class Decoder {
   #layerLists(pass: Pass): CommandList[] {
     this.documentRope?.sync();
     return Array.from({ length: this.#layers.count }, (_, layer) => {
-      const commands = new CommandList({ isFleeting: pass.branches !== undefined });
+      const isCut = layer === this.#layers.count - 1 && (pass.firstOutput ?? 0) > 0;
+      const isFleeting = pass.branches !== undefined || isCut;
+      const commands = new CommandList({ isFleeting, isShort: isCut });
       if (layer === 0) this.#encodeEmbed(commands, pass);
       this.#layers.encode(commands, layer, pass);
       return commands;

@@ -6,11 +6,14 @@ import type { LayerSlots } from "../cache/layerSlots.ts";
 import type { QuerySample } from "../cache/querySamples.ts";
 import type { CommandList } from "../gpu/commandList.ts";
 import type { Gpu } from "../gpu/device.ts";
+import type { Binding } from "../gpu/kernel.ts";
 import type { Activations } from "./activations.ts";
-import { type BranchRows, encodeBranches } from "./branchAttention.ts";
+import { type BranchRows, encodeBranches, rowsApart } from "./branchAttention.ts";
 import type { DecoderModel, DecoderOperations, LayerOperations } from "./decoderOperations.ts";
 import type { LayerWeights } from "./decoderWeights.ts";
 import type { AttentionBuffers } from "./operations/attention.ts";
+import { MATMUL_TOKENS } from "./operations/linear.ts";
+import { createStepBuffer, writeStep } from "./step.ts";
 
 /** What tells one pass from another when its commands are built. */
 export interface Pass {
@@ -26,8 +29,19 @@ export interface Pass {
   readonly sample?: QuerySample | undefined;
   /** Whether it repeats what was read: only the record counts then. */
   readonly isRepeat?: boolean;
+  /** The first row that is looked at behind the last layer; absent: all are. Rows in front leave it with keys and values alone. */
+  readonly firstOutput?: number | undefined;
   /** Where its rows are several continuations of what the cache holds. */
   readonly branches?: readonly BranchRows[];
+}
+
+interface OutputRows {
+  /** [tokens, hiddenSize] */
+  readonly hidden: Binding;
+  /** [tokens, numHeads * headDim] */
+  readonly attended: Binding;
+  readonly step: GPUBuffer;
+  readonly tokens: number;
 }
 
 export class LayerEncoder {
@@ -35,6 +49,8 @@ export class LayerEncoder {
   readonly #model: DecoderModel;
   readonly #operations: DecoderOperations;
   readonly #activations: Activations;
+  /** Rows that a pass goes on with behind the last layer's attention. */
+  readonly #outputStep: GPUBuffer;
   /** Log-sum-exps that attention to the cache's tail goes on from [chunkLength, numHeads]. */
   readonly #lse: GPUBuffer | undefined;
   #partial: { readonly partial: GPUBuffer; readonly statistics: GPUBuffer };
@@ -49,6 +65,7 @@ export class LayerEncoder {
     this.#model = model;
     this.#operations = operations;
     this.#activations = activations;
+    this.#outputStep = createStepBuffer(gpu);
     this.#partial = this.#allocatePartial();
     const lseBytes = 4 * activations.chunkLength * model.config.numHeads;
     this.#lse =
@@ -91,8 +108,7 @@ export class LayerEncoder {
 
   /** A layer from the keys of the slots it sees on. */
   encodeRest(commands: CommandList, layer: number, pass: Pass): void {
-    const { tokens, step } = pass;
-    const { hidden, normed, attended, gated, branch } = this.#activations;
+    const { normed, gated, branch } = this.#activations;
     const { norm, postNorm } = this.#operations;
     const weights = this.weights(layer);
     if (pass.branches) {
@@ -101,8 +117,8 @@ export class LayerEncoder {
       const { branches, cacheLength } = pass;
       encodeBranches(commands, this.operations(layer), { branches, cacheLength }, buffers);
     } else this.#encodeAttention(commands, layer, pass);
-    // Nobody reads what the last layer of a repeat puts out.
-    if (pass.isRepeat && layer === this.count - 1) return;
+    const { hidden, attended, step, tokens } = this.#goingOn(layer, pass);
+    if (tokens === 0) return;
     if (weights.attentionPostNorm === undefined) {
       weights.attentionOutput.encode(commands, { input: attended, output: hidden, step }, tokens);
     } else {
@@ -157,6 +173,7 @@ export class LayerEncoder {
 
   dispose(): void {
     this.#releasePartial();
+    this.#gpu.buffers.release(this.#outputStep);
     if (this.#lse) this.#gpu.buffers.release(this.#lse);
   }
 
@@ -200,6 +217,29 @@ export class LayerEncoder {
     if (sample === undefined || !eviction?.ranks(layer)) return;
     const slots = longest - cacheLength + sample.endSlot - sample.firstSlot;
     eviction.encodeRecord(commands, { qkv, cache, step }, slots);
+  }
+
+  /** The rows that go on behind a layer's attention: in the last layer those that are looked at. */
+  #goingOn(layer: number, { tokens, step, firstOutput = 0 }: Pass): OutputRows {
+    const { hidden, attended } = this.#activations;
+    if (layer < this.count - 1 || firstOutput <= 0) return { hidden, attended, step, tokens };
+    if (firstOutput >= tokens) return { hidden, attended, step, tokens: 0 };
+    // Enough that the kernels are those of the whole pass: the numbers are the same to the last bit.
+    const latest = Math.min(firstOutput, Math.max(0, tokens - MATMUL_TOKENS));
+    const { hiddenSize, numHeads, headDim } = this.#model.config;
+    const [hiddenBytes, attendedBytes] = [4 * hiddenSize, 4 * numHeads * headDim];
+    const first = latest - (latest % rowsApart(this.#gpu, [hiddenBytes, attendedBytes]));
+    const rows = tokens - first;
+    const range = (buffer: GPUBuffer, bytes: number): Binding => ({
+      ...{ buffer, offset: first * bytes, size: rows * bytes },
+    });
+    writeStep(this.#gpu, this.#outputStep, { numTokens: rows, firstPosition: 0, firstSlot: 0 });
+    return {
+      hidden: range(hidden, hiddenBytes),
+      attended: range(attended, attendedBytes),
+      step: this.#outputStep,
+      tokens: rows,
+    };
   }
 
   /** Room for the parts of split attention, for every slot the cache has. */

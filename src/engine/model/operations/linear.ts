@@ -28,8 +28,8 @@ interface Slice {
   readonly kernels: LinearKernels<Kernel>;
 }
 
-// From this many tokens on a tile's sharing of the weights outweighs its unused tokens.
-const MATVEC_TOKENS = 4;
+/** From this many tokens on a tile's sharing of the weights outweighs its unused tokens. */
+export const MATMUL_TOKENS = 5;
 // Every adapter allows this many workgroups per dimension.
 const MAX_GRID = 65535;
 
@@ -52,7 +52,7 @@ export class Linear {
     for (const { slice, kernels } of this.#slices) {
       const { quants, scales, shape } = slice;
       const weights = [quants, scales, this.#bias].filter((buffer) => buffer !== undefined);
-      if (tokens <= MATVEC_TOKENS) {
+      if (tokens < MATMUL_TOKENS) {
         const { kernel, rows } = kernels.matvec;
         const groups = Math.ceil(slice.rows / rows);
         const x = Math.min(groups, MAX_GRID);

@@ -3,6 +3,7 @@
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import type { CommandList } from "../../gpu/commandList.ts";
 import type { Gpu } from "../../gpu/device.ts";
+import type { Binding } from "../../gpu/kernel.ts";
 import { float, type KernelSource } from "../../gpu/linkKernel.ts";
 import { reducePart } from "./parts.ts";
 
@@ -16,11 +17,11 @@ export interface RmsNormShape {
 
 export interface RmsNormBuffers {
   /** [tokens, size] */
-  readonly input: GPUBuffer;
+  readonly input: Binding;
   /** [size] */
   readonly weight: GPUBuffer;
   /** [tokens, size] */
-  readonly output: GPUBuffer;
+  readonly output: Binding;
 }
 
 export type RmsNorm = (commands: CommandList, buffers: RmsNormBuffers, tokens: number) => void;
