@@ -6,31 +6,11 @@
 // Where a pass has too few rows to fill the GPU, each part of the slots has workgroups of its own, whose outputs and
 // log-sum-exps attention_prefill_merge.wgsl joins: output and lse [parts, tokens, …] then.
 //   grid: (rows_in_front + tokens * GROUP_SIZE) / ROWS, NUM_KV_HEADS, parts
-#include "common/step.wgsl"
-#include "common/heads.wgsl"
 #include <bound>
-#include <blocks>
-#include <span>
-#include <row_lse>
-#include <key_bias>
-#include <key_cache> as key
-#include <value_cache> as value
+#include "common/prefill_rows.wgsl"
 
-@group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> keys: array<key_Word>;
-@group(0) @binding(2) var<storage, read> values: array<value_Word>;
-@group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
-@group(0) @binding(4) var<uniform> step: Step;
-@group(0) @binding(5) var<uniform> heads: array<Head, NUM_KV_HEADS>;
-
-const VECTORS = HEAD_DIM / 4u;
-const GROUP_SIZE = NUM_HEADS / NUM_KV_HEADS;
-// Below every score, yet far enough above MASKED that exp2(MASKED - LOWEST) is 0: rows may begin with masked keys.
-const LOWEST = -1e30;
-const MASKED = -3e38;
 // Sum of a row that saw nothing, which makes its output 0 and its log-sum-exp LOWEST.
 const NOTHING = 1e-30;
-const LOG2_E = 1.4426950408889634;
 
 var<workgroup> key_tile: array<vec4<f32>, TILE * VECTORS>;
 var<workgroup> value_tile: array<vec4<f32>, TILE * VECTORS>;
@@ -41,18 +21,12 @@ fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(num_workgroups) num_workgroups: vec3<u32>,
 ) {
-  // The last rows see the most keys: they go first, so that none is left working alone at the end.
-  let first_row = (num_workgroups.x - 1u - workgroup.x) * ROWS;
   let kv_head = workgroup.y;
-  let num_rows = step.num_tokens * GROUP_SIZE;
-  let front = rows_in_front();
-  let row = clamp(first_row + local_index, front, front + num_rows - 1u) - front;
+  let rows = rows_of(workgroup, num_workgroups);
+  let row = row_at(rows, local_index);
   let token = row / GROUP_SIZE;
   let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
-  let first_slot = slots_of(heads[kv_head], step.first_slot);
-  let length = slots_of(heads[kv_head], step.cache_length);
-  // Where slots are no part of the pass's own, every query sees all of them.
-  let query_slot = select(length - 1u, first_slot + token, IS_CAUSAL);
+  let query_slot = seen_by(rows, token) - 1u;
 
   var query: array<vec4<f32>, VECTORS>;
   var result: array<vec4<f32>, VECTORS>;
@@ -63,17 +37,8 @@ fn main(
   var row_max = LOWEST;
   var row_sum = 0.0;
 
-  let first_token = (max(first_row, front) - front) / GROUP_SIZE;
-  let last_token = min((first_row + ROWS - 1u - front) / GROUP_SIZE, step.num_tokens - 1u);
-  let end = span_end(select(length, first_slot + last_token + 1u, IS_CAUSAL));
-  var start = SPAN_START;
-  if (WINDOW > 0u) {
-    start = first_slot + first_token + 1u;
-    start = select(0u, (start - WINDOW) / TILE * TILE, start > WINDOW);
-    start = clamp(start, SPAN_START, end);
-  }
-
-  let tiles = tiles_of(kv_head, first_row, Span(start, end, TILE));
+  let span = span_of(rows, TILE);
+  let tiles = tiles_of(kv_head, rows.first, span);
   // This part's share of them.
   let share = (tiles.count + num_workgroups.z - 1u) / num_workgroups.z;
   let last_tile = min((workgroup.z + 1u) * share, tiles.count);
@@ -82,7 +47,7 @@ fn main(
     workgroupBarrier();
     for (var i = local_index; i < TILE * VECTORS; i += ROWS) {
       // Slots behind the end hold what an earlier pass left there; they are masked below.
-      let slot = min(tile + i / VECTORS, end - 1u);
+      let slot = min(tile + i / VECTORS, span.end - 1u);
       let cache_row = heads[kv_head].first_row + slot;
       key_tile[i] = with_bias(key_load(&keys, cache_row, i % VECTORS), kv_head, slot, i % VECTORS);
       value_tile[i] = value_load(&values, cache_row, i % VECTORS);
@@ -130,7 +95,7 @@ fn main(
     }
   }
 
-  if (first_row + local_index == front + row) {
+  if (is_own_row(rows, local_index, row)) {
     let target_row = (workgroup.z * step.num_tokens + token) * NUM_HEADS + head;
     row_sum = max(row_sum, NOTHING);
     for (var i = 0u; i < bound(VECTORS); i++) {

@@ -2,28 +2,9 @@
 // of context and every load is a gather: 8 keys are loaded by the 8 lanes, one each, and broadcast from registers.
 //   grid: (rows_in_front + tokens * GROUP_SIZE) / ROWS, NUM_KV_HEADS
 enable subgroups;
-#include "common/step.wgsl"
-#include "common/heads.wgsl"
-#include <blocks>
-#include <span>
-#include <row_lse>
-#include <key_bias>
-#include <key_cache> as key
-#include <value_cache> as value
-
-@group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> keys: array<key_Word>;
-@group(0) @binding(2) var<storage, read> values: array<value_Word>;
-@group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
-@group(0) @binding(4) var<uniform> step: Step;
-@group(0) @binding(5) var<uniform> heads: array<Head, NUM_KV_HEADS>;
+#include "common/prefill_rows.wgsl"
 
 const LANES = 8u;
-const VECTORS = HEAD_DIM / 4u;
-const GROUP_SIZE = NUM_HEADS / NUM_KV_HEADS;
-const LOWEST = -1e30;
-const MASKED = -3e38;
-const LOG2_E = 1.4426950408889634;
 
 @compute @workgroup_size(ROWS)
 fn main(
@@ -32,18 +13,12 @@ fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(num_workgroups) num_workgroups: vec3<u32>,
 ) {
-  // The last rows see the most keys: they go first, so that no core is left working alone at the end.
-  let first_row = (num_workgroups.x - 1u - workgroup.x) * ROWS;
   let kv_head = workgroup.y;
-  let num_rows = step.num_tokens * GROUP_SIZE;
-  let front = rows_in_front();
-  let row = clamp(first_row + local_index, front, front + num_rows - 1u) - front;
+  let rows = rows_of(workgroup, num_workgroups);
+  let row = row_at(rows, local_index);
   let token = row / GROUP_SIZE;
   let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
-  let first_slot = slots_of(heads[kv_head], step.first_slot);
-  let length = slots_of(heads[kv_head], step.cache_length);
-  // Where slots are no part of the pass's own, every query sees all of them.
-  let query_slot = select(length - 1u, first_slot + token, IS_CAUSAL);
+  let query_slot = seen_by(rows, token) - 1u;
 
   var query: array<vec4<f32>, VECTORS>;
   var result: array<vec4<f32>, VECTORS>;
@@ -54,20 +29,11 @@ fn main(
   var row_max = LOWEST;
   var row_sum = 0.0;
 
-  let first_token = (max(first_row, front) - front) / GROUP_SIZE;
-  let last_token = min((first_row + ROWS - 1u - front) / GROUP_SIZE, step.num_tokens - 1u);
-  let end = span_end(select(length, first_slot + last_token + 1u, IS_CAUSAL));
-  var start = SPAN_START;
-  if (WINDOW > 0u) {
-    start = first_slot + first_token + 1u;
-    start = select(0u, (start - WINDOW) / LANES * LANES, start > WINDOW);
-    start = clamp(start, SPAN_START, end);
-  }
-
-  let tiles = tiles_of(kv_head, first_row, Span(start, end, LANES));
+  let span = span_of(rows, LANES);
+  let tiles = tiles_of(kv_head, rows.first, span);
   for (var n = 0u; n < tiles.count; n++) {
     let first = tile_start(tiles, n);
-    let slot = min(first + lane, end - 1u);
+    let slot = min(first + lane, span.end - 1u);
     let cache_row = heads[kv_head].first_row + slot;
     var near = vec4(0.0);
     var far = vec4(0.0);
@@ -113,7 +79,7 @@ fn main(
     }
   }
 
-  if (first_row + local_index == front + row) {
+  if (is_own_row(rows, local_index, row)) {
     let target_row = token * NUM_HEADS + head;
     for (var i = 0u; i < VECTORS; i++) {
       output[target_row * VECTORS + i] = result[i] / row_sum;

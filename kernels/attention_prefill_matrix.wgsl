@@ -10,34 +10,14 @@ enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 diagnostic(off, chromium.subgroup_matrix_uniformity);
-#include "common/step.wgsl"
-#include "common/heads.wgsl"
-#include <blocks>
-#include <span>
-#include <row_lse>
-#include <key_bias>
-#include <key_cache> as key
-#include <value_cache> as value
-
-@group(0) @binding(0) var<storage, read> qkv: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read> keys: array<key_Word>;
-@group(0) @binding(2) var<storage, read> values: array<value_Word>;
-@group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
-@group(0) @binding(4) var<uniform> step: Step;
-@group(0) @binding(5) var<uniform> heads: array<Head, NUM_KV_HEADS>;
+#include "common/prefill_rows.wgsl"
 
 alias Left = subgroup_matrix_left<f16, 16, 16>;
 alias Right = subgroup_matrix_right<f16, 16, 16>;
 alias Result = subgroup_matrix_result<f32, 16, 16>;
 
-const VECTORS = HEAD_DIM / 4u;
-const GROUP_SIZE = NUM_HEADS / NUM_KV_HEADS;
-// Below every score, yet far enough above MASKED that exp2(MASKED - LOWEST) is 0: rows may begin with masked keys.
-const LOWEST = -1e30;
-const MASKED = -3e38;
 // Sum of a row that saw nothing, which makes its output 0 and its log-sum-exp LOWEST.
 const NOTHING = 1e-30;
-const LOG2_E = 1.4426950408889634;
 const LARGEST = vec4(65504.0);
 // Weights reach 2 to this before their row's maximum is raised.
 const HEADROOM = 8.0;
@@ -72,17 +52,12 @@ fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(num_workgroups) num_workgroups: vec3<u32>,
 ) {
-  // The last rows see the most keys: they go first, so that none is left working alone at the end.
-  let first_row = (num_workgroups.x - 1u - workgroup.x) * ROWS;
   let kv_head = workgroup.y;
-  let num_rows = step.num_tokens * GROUP_SIZE;
-  let front = rows_in_front();
-  let first_slot = slots_of(heads[kv_head], step.first_slot);
-  let length = slots_of(heads[kv_head], step.cache_length);
+  let rows = rows_of(workgroup, num_workgroups);
   let subgroup = local_index / 32u;
 
   for (var i = local_index; i < ROWS * VECTORS; i += WORKGROUP) {
-    let row = clamp(first_row + i / VECTORS, front, front + num_rows - 1u) - front;
+    let row = row_at(rows, i / VECTORS);
     let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
     let query = qkv[row / GROUP_SIZE * (QKV_SIZE / 4u) + head * VECTORS + i % VECTORS] * (SCALE * LOG2_E);
     write4(i / VECTORS * STRIDE + 4u * (i % VECTORS), clamp(query, -LARGEST, LARGEST));
@@ -97,28 +72,18 @@ fn main(
   // This invocation's row, of which it has every other four columns.
   let row_in_tile = local_index / 2u;
   let half = local_index % 2u;
-  let row = clamp(first_row + row_in_tile, front, front + num_rows - 1u) - front;
+  let row = row_at(rows, row_in_tile);
   let token = row / GROUP_SIZE;
   let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
-  // Where slots are no part of the pass's own, every query sees all of them.
-  let query_slot = select(length - 1u, first_slot + token, IS_CAUSAL);
+  let query_slot = seen_by(rows, token) - 1u;
   let seen_end = span_end(query_slot + 1u);
   var row_max = LOWEST;
   var row_sum = 0.0;
 
-  let first_token = (max(first_row, front) - front) / GROUP_SIZE;
-  let last_token = min((first_row + ROWS - 1u - front) / GROUP_SIZE, step.num_tokens - 1u);
-  let end = span_end(select(length, first_slot + last_token + 1u, IS_CAUSAL));
   // Every row sees the slots in front of this one, without a window.
-  let common_end = span_end(select(length, first_slot + first_token + 1u, IS_CAUSAL));
-  var start = SPAN_START;
-  if (WINDOW > 0u) {
-    start = first_slot + first_token + 1u;
-    start = select(0u, (start - WINDOW) / TILE * TILE, start > WINDOW);
-    start = clamp(start, SPAN_START, end);
-  }
-
-  let tiles = tiles_of(kv_head, first_row, Span(start, end, TILE));
+  let common_end = span_end(seen_by(rows, first_token_of(rows)));
+  let span = span_of(rows, TILE);
+  let tiles = tiles_of(kv_head, rows.first, span);
   // This part's share of them.
   let share = (tiles.count + num_workgroups.z - 1u) / num_workgroups.z;
   let last_tile = min((workgroup.z + 1u) * share, tiles.count);
@@ -127,7 +92,7 @@ fn main(
     workgroupBarrier();
     for (var i = local_index; i < TILE * VECTORS; i += WORKGROUP) {
       // Slots behind the end hold what an earlier pass left there; they are masked below.
-      let slot = min(tile_slot + i / VECTORS, end - 1u);
+      let slot = min(tile_slot + i / VECTORS, span.end - 1u);
       let cache_row = heads[kv_head].first_row + slot;
       let at = i / VECTORS * STRIDE + 4u * (i % VECTORS);
       var key = with_bias(key_load(&keys, cache_row, i % VECTORS), kv_head, slot, i % VECTORS);
@@ -222,7 +187,7 @@ fn main(
 
   row_sum = max(row_sum + subgroupShuffleXor(row_sum, 1u), NOTHING);
   let target_row = (workgroup.z * step.num_tokens + token) * NUM_HEADS + head;
-  let is_own = first_row + row_in_tile == front + row;
+  let is_own = is_own_row(rows, row_in_tile, row);
   for (var first = 0u; first < MATRICES; first += TILE_MATRICES) {
     let count = min(TILE_MATRICES, MATRICES - first);
     for (var j = 0u; j < count; j++) {
