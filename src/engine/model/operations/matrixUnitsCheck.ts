@@ -93,7 +93,9 @@ async function encodeAttention(gpu: Gpu, own: GPUBuffer[]): Promise<Trial> {
   const { numHeads, headDim, numKvHeads, scale } = ATTENTION;
   const tokens = ATTENTION_TOKENS;
   const rowSize = qkvSize(ATTENTION);
-  const kernel = await gpu.kernels.get(prefillSource(gpu.capabilities, ATTENTION, "all"));
+  // With log-sum-exps: devices that split passes write them whatever the shape asks for.
+  const shape = { ...ATTENTION, lse: "all" } as const;
+  const kernel = await gpu.kernels.get(prefillSource(gpu.capabilities, shape, "all"));
   const qkv = halves(tokens * rowSize, 3);
   const keys = halves(tokens * headDim, 4, (i) => (i < FIRST_TILE * headDim ? 0.25 : 1));
   const values = halves(tokens * headDim, 5);
@@ -110,6 +112,7 @@ async function encodeAttention(gpu: Gpu, own: GPUBuffer[]): Promise<Trial> {
     output,
     stepOf(gpu, tokens),
     heads,
+    gpu.buffers.allocate({ purpose: "activations", bytes: 4 * tokens * numHeads }),
   ];
   own.push(...bindings);
   const commands = new CommandList();
