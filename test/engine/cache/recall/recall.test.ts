@@ -7,6 +7,7 @@ import { UserError } from "../../../../src/engine/errors.ts";
 import type { LanguageModel } from "../../../../src/engine/languageModel.ts";
 import { loadModel } from "../../../../src/engine/loadModel.ts";
 import type { ModelSettings, RunStats } from "../../../../src/protocol.ts";
+import { assertClose } from "../../../support/close.ts";
 import { useGpu } from "../../../support/gpu.ts";
 import { randomPrompt, writeRandomModel } from "../../../support/randomModel.ts";
 import { useTemporaryFolder } from "../../../support/temporaryFolder.ts";
@@ -32,8 +33,8 @@ describe("a model that recalls evicted tokens", function () {
     for (const model of models.splice(0)) model.dispose();
   });
 
-  async function load(settings: ModelSettings): Promise<LanguageModel> {
-    const model = await loadModel(gpu(), path, settings);
+  async function load(settings: ModelSettings, file = path): Promise<LanguageModel> {
+    const model = await loadModel(gpu(), file, settings);
     models.push(model);
     return model;
   }
@@ -57,6 +58,47 @@ describe("a model that recalls evicted tokens", function () {
         const without = await generate(await load(settings), prompt);
         assert.notDeepEqual(without.tokens, expected.tokens);
       });
+
+  describe("whose other layers have sliding windows", () => {
+    let local: string;
+    const WINDOW = 24;
+    before(async () => {
+      local = join(folder(), "gemma3.gguf");
+      // Its last layer alone sees all tokens, so that evictions live on in no hidden state.
+      const random = { architecture: "gemma3", format: "f32", slidingWindow: WINDOW } as const;
+      await writeRandomModel(local, random);
+    });
+
+    for (const [cachePolicy, types, positionScheme, tolerance] of [
+      ["streaming-llm", F32, "original", 1e-3],
+      ["streaming-llm", F32, "in-cache", 1e-3],
+      ["h2o", F32, "in-cache", 1e-3],
+      ["key-norm", mixed, "original", 2e-3],
+    ] as const)
+      it(`equals the full cache with all of them back: ${cachePolicy}, ${positionScheme}, ${types.cacheTypeK}`, async () => {
+        const expected = await answers(await load(types, local));
+        const settings = { ...types, ...BUDGET, cachePolicy, positionScheme };
+        const model = await load({ ...settings, cacheRecall: ALL }, local);
+        assertClose(await answers(model), expected, tolerance);
+        // From the cache as it was: what windows let go of is not missed.
+        assertClose(await answers(model), expected, tolerance);
+        const without = await answers(await load(settings, local));
+        assert.throws(() => assertClose(without, expected, 10 * tolerance));
+      });
+
+    it("keeps what was evicted of layers that see all, and of no other", async () => {
+      const settings = { ...F32, ...BUDGET, cachePolicy: "streaming-llm", cacheRecall: 50 };
+      const model = await load(settings, local);
+      const { stats } = await generate(model, randomPrompt(300, 3));
+      const { tokensRead, tokensKeptPerHead: kept = [], recall } = stats.cache;
+      const last = kept.length - 1;
+      assert.deepEqual(
+        kept.map(([head]) => head),
+        kept.map((_, layer) => (layer === last ? BUDGET.cacheBudget : WINDOW)),
+      );
+      assert.equal((recall?.tokens ?? 0) * kept.length, tokensRead - BUDGET.cacheBudget);
+    });
+  });
 
   it("answers a second time as the first, from the cache as it was", async () => {
     for (const positionScheme of ["original", "in-cache"]) {
@@ -84,6 +126,13 @@ describe("a model that recalls evicted tokens", function () {
     await assert.rejects(load({ cachePolicy: "h2o", cacheRecall: 1.5 }), /recall cannot be 1.5/);
   });
 });
+
+/** ln p of some tokens behind each of a prompt's last four. */
+async function answers(model: LanguageModel): Promise<number[]> {
+  const some = Array.from({ length: 40 }, (_, i) => 5 + 4 * i);
+  const found = await model.logProbabilities(randomPrompt(200), [some, some, some, some]);
+  return found.flat();
+}
 
 async function generate(
   model: LanguageModel,
