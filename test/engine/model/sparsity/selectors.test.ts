@@ -39,6 +39,7 @@ interface Case {
 const NUM_KV_HEADS = 2;
 const NUM_LAYERS = 2;
 const LAYER = 1;
+const Q8_0_BLOCK = 32;
 // Queries and weights are rounded to f16.
 const MATRIX_TOLERANCE = 4e-3;
 
@@ -134,12 +135,24 @@ async function setUp(gpu: Gpu, test: Case): Promise<AttentionCase> {
   const length = before + tokens;
   const rowSize = qkvSize(shape);
   const topics = randomFloats(Math.ceil(length / 50) * rowSize, 3 + headDim);
-  // Multiples of 1/128 up to 4, which f16 holds exactly.
   const qkv = randomFloats(length * rowSize, headDim + length).map((value, i) => {
     const topic = at(topics, Math.floor(i / rowSize / 50) * rowSize + (i % rowSize));
-    return Math.round(128 * (value + 3 * topic)) / 128;
+    return held(value + 3 * topic, type, i);
   });
   return setUpAttention(gpu, shape, { qkv, tokens });
+}
+
+/**
+ * The nearest value that the cache type holds exactly: adapters divide by a block's scale to within 2.5 units in the last
+ * place, and a value between two quants would be rounded to either, a hundred times what the sums are compared to.
+ */
+function held(value: number, type: CacheTypeId, index: number): number {
+  // f16 and f32: multiples of 1/128 up to 4.
+  if (type !== "q8_0") return Math.round(128 * value) / 128;
+  // Whole quants of scale 1/32; one value a block is the largest there is, which makes that its scale.
+  const largest = index % Q8_0_BLOCK === 0;
+  const quant = largest ? Math.sign(value) * 127 : Math.round(32 * value);
+  return Math.max(-127, Math.min(127, quant)) / 32;
 }
 
 async function prefill(
