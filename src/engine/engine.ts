@@ -16,26 +16,20 @@ import type {
   ReadResult,
   Requests,
   RunStats,
-  Skipped,
   SummarizeParams,
   Summary,
 } from "../protocol.ts";
 import { answerQuestion, readSources } from "./answer/answerQuestion.ts";
 import { answerFromCache, cacheEvidence } from "./answer/cacheAnswer.ts";
 import { measureFidelity } from "./answer/fidelity.ts";
-import { keptMap, type MappedReading, MOST_BINS } from "./answer/keptMap.ts";
-import { type KeptReading, type KeptWork, keepReading, toIngestion } from "./answer/keptReading.ts";
+import { toIngestion } from "./answer/keptReading.ts";
 import { readTexts } from "./answer/readTexts.ts";
 import { searchPassages } from "./answer/searchPassages.ts";
 import { Shelf } from "./answer/shelf.ts";
 import { summarizeDocument } from "./answer/summarizeDocument.ts";
-import { planWholeReading, type WholeReading } from "./answer/wholeReading.ts";
-import type { KeptTokens } from "./cache/keptTokens.ts";
-import { DamagedError } from "./cache/sectionFile.ts";
-import { SnapshotStore } from "./cache/snapshotStore.ts";
-import { readDocuments } from "./documents/readDocuments.ts";
 import { NoAdapterError, UserError } from "./errors.ts";
 import { generateText } from "./generateText.ts";
+import { KeptReadings } from "./keptReadings.ts";
 import { listModels } from "./model/models.ts";
 import { ModelHost, type ModelOpener, type OpenModel, type Work } from "./modelHost.ts";
 import { modelSettings } from "./modelSettings.ts";
@@ -55,14 +49,18 @@ export class Engine implements EngineApi {
   readonly #host: ModelHost;
   /** Documents and their index stay between questions; what changed on disk is read again. */
   readonly #shelf = new Shelf();
+  readonly #kept: KeptReadings;
   readonly #beganMs = performance.now();
   #embeddedTokenizer: Promise<Tokenizer> | undefined;
   #lastRun: RunStats | undefined;
-  /** The saved cache that the loaded model holds. */
-  #loadedCache: LoadedCache | undefined;
 
   constructor({ openModel = openOnGpu, idleMs = fiveMinutesMs }: EngineOptions = {}) {
     this.#host = new ModelHost(openModel, idleMs);
+    this.#kept = new KeptReadings({
+      shelf: this.#shelf,
+      use: (settings, work, run) => this.use(settings, work, run),
+      current: () => this.#host.current,
+    });
   }
 
   /** Answer a question; without any adapter, with exact quotes alone. */
@@ -114,7 +112,7 @@ export class Engine implements EngineApi {
 
   /** Read whole documents into a cache and save it; nothing is read where exactly this was saved before. */
   ingest(params: IngestParams, observer: Observer, signal: AbortSignal): Promise<Ingestion> {
-    return this.#withWholeReading(params, { observer, signal }, async ({ kept, skipped }) =>
+    return this.#kept.with(params, { observer, signal }, async ({ kept, skipped }) =>
       toIngestion(kept, { paths: params.paths, skipped }),
     );
   }
@@ -123,34 +121,18 @@ export class Engine implements EngineApi {
   async savedCaches({
     cacheDir,
   }: Requests["savedCaches"]["params"]): Promise<Requests["savedCaches"]["result"]> {
-    const loaded = this.#heldCache;
-    const store = new SnapshotStore(cacheDir || undefined);
-    const saved = await store.list();
-    const held = loaded?.model.model.cacheStats();
-    const caches = saved.map(({ documents, identity: _, device: __, ...cache }) => {
-      const own = loaded?.path === cache.path ? held : undefined;
-      return {
-        document: documents.map(({ path }) => path).join(", "),
-        ...cache,
-        gpuBytes: (own?.bytes ?? 0) + (own?.recall?.bytes.gpu ?? 0),
-        hostBytes: own?.recall?.bytes.host ?? 0,
-      };
-    });
-    const { folder, limitBytes } = store;
-    return { caches, folder, limitBytes, disk: await store.lookups() };
+    return this.#kept.saved(cacheDir);
   }
 
   /** The loaded cache as a picture. */
   async cacheMap(): Promise<Requests["cacheMap"]["result"]> {
-    const loaded = this.#heldCache;
-    if (!loaded) return { map: null };
-    return { map: keptMap(loaded.reading, loaded.kept, loaded.model.model.tokenizer) };
+    return this.#kept.map();
   }
 
   /** How far the cache that these settings give is from the full one, on the documents themselves. */
   async fidelity(params: IngestParams, observer: Observer, signal: AbortSignal): Promise<Fidelity> {
     const work = { observer, signal };
-    const { reading, skipped } = await this.#planReading(params, work);
+    const { reading, skipped } = await this.#kept.plan(params, work);
     const measured = await measureFidelity(
       reading,
       (settings, run) => this.use(settings, work, run),
@@ -216,7 +198,7 @@ export class Engine implements EngineApi {
   async #askCache(params: AskParams, work: Work): Promise<Answer> {
     if (params.noCache)
       throw new UserError("An answer needs the cache or passages: leave out one of the two.");
-    const answer = await this.#withWholeReading(params, work, ({ reading, ...rest }) =>
+    const answer = await this.#kept.with(params, work, ({ reading, ...rest }) =>
       answerFromCache(params, reading, rest),
     );
     this.#lastRun = answer.stats ?? this.#lastRun;
@@ -225,7 +207,7 @@ export class Engine implements EngineApi {
 
   /** Answer from passages that a search finds or the cache recalls, read again verbatim. */
   async #askBoth(params: AskParams, work: Work): Promise<Answer> {
-    const answer = await this.#withWholeReading(params, work, async ({ reading, kept, work }) => {
+    const answer = await this.#kept.with(params, work, async ({ reading, kept, work }) => {
       const { model } = work.opened;
       const cache = await cacheEvidence(params.question, reading, { kept, work });
       const tools = { shelf: this.#shelf, model, tokenizer: model.tokenizer, cache };
@@ -233,69 +215,6 @@ export class Engine implements EngineApi {
     });
     this.#lastRun = answer.stats ?? this.#lastRun;
     return answer;
-  }
-
-  /** Run `run` with whole documents in the model's cache. */
-  async #withWholeReading<T>(
-    params: IngestParams,
-    work: Work,
-    run: (whole: Whole) => Promise<T>,
-  ): Promise<T> {
-    const { documents, skipped, reading } = await this.#planReading(params, work);
-    const store = new SnapshotStore(params.cacheDir || undefined);
-    return this.use(reading.settings, work, async (opened, observer) => {
-      const once = async (anew: boolean) => {
-        const kept = { opened, store, documents, observer, signal: work.signal, anew };
-        const state = await keepReading(reading, kept);
-        await this.#remember(params, reading, { opened, state });
-        return run({ reading, kept: state, work: kept, skipped });
-      };
-      try {
-        return await once(false);
-      } catch (error) {
-        // Pages of evicted tokens are checked when a question wants them.
-        if (!(error instanceof DamagedError)) throw error;
-        observer.log?.("warn", "The saved cache is damaged: reading the documents again.");
-        return once(true);
-      }
-    });
-  }
-
-  /** Note which documents the loaded model holds. */
-  async #remember(
-    params: IngestParams,
-    reading: WholeReading,
-    { opened, state }: { opened: OpenModel; state: KeptReading },
-  ): Promise<void> {
-    this.#loadedCache = {
-      model: opened,
-      path: state.saved?.path,
-      reading: {
-        document: params.paths.join(", "),
-        policy: state.stats.cache.policy,
-        tokens: reading.prefix,
-        passages: reading.passages,
-      },
-      kept: await state.keeper.keptTokens(MOST_BINS),
-    };
-  }
-
-  /** The saved cache that the loaded model still holds. */
-  get #heldCache(): LoadedCache | undefined {
-    const loaded = this.#loadedCache;
-    const isHeld =
-      loaded && this.#host.current === loaded.model && loaded.model.model.keeper?.trunk;
-    return isHeld ? loaded : undefined;
-  }
-
-  async #planReading(params: IngestParams, work: Work) {
-    const { documents, skipped } = await readDocuments(params.paths, {
-      ...work,
-      ...(params.unsaved && { unsaved: params.unsaved }),
-      library: this.#shelf.library,
-    });
-    const reading = await planWholeReading(documents, modelSettings(params));
-    return { documents, skipped, reading };
   }
 
   /** As `use`, but where no adapter can be had, `run` gets a tokenizer and no model. */
@@ -319,20 +238,6 @@ export class Engine implements EngineApi {
     this.#embeddedTokenizer ??= openTokenizer();
     return this.#embeddedTokenizer;
   }
-}
-
-interface LoadedCache {
-  readonly model: OpenModel;
-  readonly path: string | undefined;
-  readonly reading: MappedReading;
-  readonly kept: KeptTokens;
-}
-
-interface Whole {
-  readonly reading: WholeReading;
-  readonly kept: KeptReading;
-  readonly work: KeptWork;
-  readonly skipped: readonly Skipped[];
 }
 
 interface Tools {

@@ -6,15 +6,14 @@ import { type CacheIdentity, CacheKeeper, type ReadOptions } from "./cache/cache
 import { wholeCacheStats } from "./cache/cacheStats.ts";
 import { deviceDigest } from "./cache/deviceDigest.ts";
 import { DecodeAhead } from "./decodeAhead.ts";
+import { decodedText } from "./decodedText.ts";
 import { throwIfStopped, UserError } from "./errors.ts";
-import type { Capabilities } from "./gpu/capabilities.ts";
 import type { Branch, GenerateRequest, LanguageModel } from "./languageModel.ts";
-import { offersMatrixUnits } from "./model/operations/parts.ts";
 import { writeStep } from "./model/step.ts";
 import { Prefill, type PrefillModel, type PrefillOptions } from "./prefill.ts";
 import { PromptReader } from "./questionPass.ts";
 import { readLogProbabilities } from "./readLogProbabilities.ts";
-import { StopStrings } from "./stopStrings.ts";
+import { Clock, type RunTokens, runStats } from "./runStats.ts";
 import { readLogits, scoreTokens } from "./teacherForced.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
@@ -135,8 +134,9 @@ export class GpuLanguageModel implements LanguageModel {
       record?.begin();
       this.#begin(rows, end - prompt.length);
       const kept: number[] = [];
+      const decoding = { ahead: this.#ahead, tokenizer: this.tokenizer, generated: record };
       try {
-        for await (const piece of this.#decode(request, kept)) {
+        for await (const piece of decodedText(decoding, request, kept)) {
           generated = kept.length;
           clock.token();
           yield piece;
@@ -255,39 +255,6 @@ export class GpuLanguageModel implements LanguageModel {
     this.#ahead.begin(decoder.firstTokenList(rows), cache.length, cache.length + count);
   }
 
-  /** Tokens and their text until an end token, a stop string or the last position; `kept` collects the tokens. */
-  async *#decode(
-    request: GenerateRequest,
-    kept: number[],
-  ): AsyncGenerator<{ token: number; text: string }, void> {
-    const { endTokens } = this.tokenizer;
-    const stream = this.tokenizer.stream();
-    const stops = new StopStrings(request.stop);
-    for (;;) {
-      // The step of a token ran where the next one is known.
-      this.#parts.generated?.confirm(kept.length - 1);
-      const tokens = await this.#ahead.next(request.signal);
-      if (tokens.length === 0) break;
-      for (const token of tokens) {
-        if (endTokens.has(token)) return yield* flush();
-        kept.push(token);
-        const { text, isStopped } = stops.push(stream.push(token));
-        yield { token, text };
-        throwIfStopped(request.signal);
-        if (isStopped) return;
-      }
-    }
-    yield* flush();
-
-    function* flush(): Generator<{ token: number; text: string }, void> {
-      const { text, isStopped } = stops.push(stream.flush());
-      const rest = isStopped ? text : text + stops.flush();
-      const last = kept.at(-1);
-      // Text without a token of its own: it belongs to the last one.
-      if (rest !== "" && last !== undefined) yield { token: last, text: rest };
-    }
-  }
-
   #writeOutputStep(rows: number): void {
     const { gpu, decoder } = this.#parts;
     writeStep(gpu, decoder.outputStep, { numTokens: rows, firstPosition: 0, firstSlot: 0 });
@@ -308,74 +275,15 @@ export class GpuLanguageModel implements LanguageModel {
       );
   }
 
-  /** `read`: tokens of the prompt that the cache did not hold. */
   /** What a run is measured with. */
   #clock(): Clock {
     this.#parts.decoder.sparsePrefill?.begin();
     return new Clock();
   }
 
-  async #stats(
-    clock: Clock,
-    tokens: { prompt: number; read: number; generated: number },
-  ): Promise<RunStats> {
-    const { gpu } = this.#parts;
-    const prefill = await this.prefillStats();
-    const { prefillMs, decodeMs, firstTokenMs } = clock.times();
-    return {
-      model: this.name,
-      adapter: gpu.capabilities.name,
-      ...(gpu.capabilities.isSoftware && { adapterIsSoftware: true }),
-      ...matrixUnitsStats(gpu.capabilities),
-      promptTokens: tokens.prompt,
-      generatedTokens: tokens.generated,
-      prefillMs,
-      decodeMs,
-      prefillTokensPerSecond: perSecond(tokens.read, prefillMs),
-      // The first token comes with the prefill.
-      decodeTokensPerSecond: perSecond(tokens.generated - 1, decodeMs),
-      timeToFirstTokenMs: firstTokenMs,
-      gpuBytes: gpu.buffers.bytes(),
-      cache: this.cacheStats(),
-      ...(prefill && { prefill }),
-    };
+  async #stats(clock: Clock, tokens: RunTokens): Promise<RunStats> {
+    const { gpu, decoder } = this.#parts;
+    const prefill = await decoder.sparsePrefill?.stats();
+    return runStats(clock, tokens, { name: this.name, gpu, cache: this.cacheStats(), prefill });
   }
-}
-
-/** When a run was prefilled, and when its first and last tokens came. */
-class Clock {
-  readonly #beganMs = performance.now();
-  #prefilledMs = this.#beganMs;
-  #firstMs: number | undefined;
-  #lastMs = this.#beganMs;
-
-  prefilled(): void {
-    this.#prefilledMs = performance.now();
-  }
-
-  token(): void {
-    this.#lastMs = performance.now();
-    this.#firstMs ??= this.#lastMs;
-  }
-
-  times(): { prefillMs: number; decodeMs: number; firstTokenMs: number } {
-    const firstMs = this.#firstMs ?? this.#prefilledMs;
-    return {
-      prefillMs: this.#prefilledMs - this.#beganMs,
-      decodeMs: Math.max(0, this.#lastMs - firstMs),
-      firstTokenMs: firstMs - this.#beganMs,
-    };
-  }
-}
-
-function perSecond(count: number, ms: number): number {
-  return ms > 0 && count > 0 ? (1000 * count) / ms : 0;
-}
-
-function matrixUnitsStats(
-  capabilities: Capabilities,
-): Pick<RunStats, "matrixUnits" | "matrixUnitsProblem"> {
-  if (!offersMatrixUnits(capabilities)) return {};
-  const { usesMatrixUnits, matrixUnitsProblem } = capabilities;
-  return { matrixUnits: usesMatrixUnits, ...(matrixUnitsProblem && { matrixUnitsProblem }) };
 }
