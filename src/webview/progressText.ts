@@ -15,7 +15,7 @@ const PHASES: Record<Progress["phase"], string> = {
 
 /** For example "Reading files · 120 of 340 files · 85 files/s · about 3 s left". */
 export function progressText(progress: Progress, t: (text: string) => string): string {
-  const { phase, done, total, unit, ratePerSecond, remainingMs } = progress;
+  const { phase, done, total, unit, ratePerSecond, remainingMs, detail } = progress;
   const parts = [t(PHASES[phase])];
   if (phase === "decode") parts.push(`${count(done)} ${t(unit)}`);
   else if (total > 0) parts.push(`${amount(done, unit)} of ${amount(total, unit)} ${t(unit)}`);
@@ -24,6 +24,8 @@ export function progressText(progress: Progress, t: (text: string) => string): s
   }
   if (isMeasured(progress) && remainingMs !== undefined && remainingMs >= 1000)
     parts.push(`about ${duration(remainingMs)} left`);
+  // Files that are only walked through pass too fast to be read.
+  if (detail && (phase === "prefill" || phase === "decode")) parts.push(detail);
   return parts.join(" · ");
 }
 

@@ -29,6 +29,12 @@ describe("progress in words", () => {
     );
   });
 
+  it("says which passage the model is looking at, but not which of many files", () => {
+    const passage = { done: 120, total: 218, unit: "tokens", detail: "a.md:3-9" } as const;
+    assert.match(progressText({ phase: "prefill", ...passage }, t), / · a\.md:3-9$/);
+    assert.doesNotMatch(progressText({ phase: "read", ...passage }, t), /a\.md/);
+  });
+
   it("promises no end of an answer, whose length nobody knows", () => {
     const decode = { phase: "decode", done: 5, total: 512, unit: "tokens" } as const;
     const text = progressText({ ...decode, ratePerSecond: 27, remainingMs: 19_000 }, t);

@@ -2,9 +2,10 @@
 // one. Spans of all of them compete by the model's likelihood and by what is around them; where a sentence or code is asked
 // for, what the model copies competes by its confidence and by what its sentence shares with the question.
 
-import type { RunStats } from "../../protocol.ts";
+import type { Observer, RunStats } from "../../protocol.ts";
+import { type Candidate, chooseCandidate, isSure, isWorthGiving } from "./candidates.ts";
 import { answerLimit, copyAnswer, type ShownPassage } from "./copiedAnswer.ts";
-import { passageText, type TextPassage } from "./passages.ts";
+import { passageText, placeOf, type TextPassage } from "./passages.ts";
 import { quoteSentences } from "./quoteSentences.ts";
 import type { Reading, ReadingRequest } from "./reading.ts";
 import { cutTo, toPrompt } from "./readTogether.ts";
@@ -18,13 +19,6 @@ import { citeAnswer, quoteAround, type Span } from "./verify.ts";
 
 /** Passages read; in 98 of 100 questions measured the answer stood in one of the first three. */
 const NUM_READ = 3;
-/** Mean ln p of a copied answer's tokens: below it all answers measured were wrong. */
-const MIN_CONFIDENCE = -0.5;
-/** Below it four of five copied answers were wrong: the user is told. */
-const SURE_CONFIDENCE = -0.25;
-/** Share of all spans' probability that an answer and what overlaps it must hold, lest the user is told; and its confidence. */
-const SURE_SHARE = 0.5;
-const SURE_SPAN_CONFIDENCE = -1.5;
 /** A sentence that shares less than this with the question is not worth quoting instead of an answer. */
 const MIN_QUOTE_SUPPORT = 0.5;
 const ASKS_FOR_SENTENCE =
@@ -42,29 +36,6 @@ const ASKS_FOR_QUOTE = [
 ] as const;
 const NEAREST =
   "The model was not sure of an answer: this is a quote, the sentence nearest the question.";
-
-export interface Candidate {
-  readonly passage: TextPassage;
-  /** Where the answer stands. */
-  readonly span: Span;
-  readonly text: string;
-  /** The search's score of the passage, as a share of the best one's. */
-  readonly relevance: number;
-  /** Share of the question's weight that the sentence around the answer holds. */
-  readonly support: number;
-  /** Mean ln p of the answer's tokens; absent where it was stopped before that was known. */
-  readonly confidence?: number;
-  /** Log-odds among the spans of all passages read, up to a constant; absent for an answer that was only copied. */
-  readonly score?: number;
-  /** Probability of the span with those that overlap it, and of all in its passage, to the same constant; absent likewise. */
-  readonly mass?: number;
-  readonly total?: number;
-  /** Log-odds, less the threshold, that the question is answered there; absent likewise. */
-  readonly answerable?: number;
-  /** The model says that this is no answer. */
-  readonly isRuledOut?: boolean;
-  readonly notes: readonly string[];
-}
 
 /** Passages to read, with their prompts; `contest` where their spans compete. */
 interface Plan {
@@ -91,7 +62,8 @@ export async function readSeparately(request: ReadingRequest): Promise<Reading> 
       const { contest } = plan;
       const contestant = contest?.contestants[number];
       const competing = contest && contestant && { contest, contestant };
-      const read = await readOne(request, passage, { weights, ...competing });
+      const told = telling(request, passage, { number, of: plan.passages.length });
+      const read = await readOne(told, passage, { weights, ...competing });
       reread.push(passage.shown);
       if (read.stats) stats.push(read.stats);
       if (read.candidate) candidates.push(read.candidate);
@@ -130,26 +102,6 @@ export async function readSeparately(request: ReadingRequest): Promise<Reading> 
 }
 
 const NOTHING = { found: false, answer: "", citations: [], notes: [] };
-
-/** The likeliest of the spans, or what was copied with most confidence and support; undefined for none. */
-export function chooseCandidate(candidates: readonly Candidate[]): Candidate | undefined {
-  const worth = ({ score, relevance, support, confidence = -Infinity }: Candidate) =>
-    score ?? relevance + support + 2 * confidence;
-  const scored = candidates.filter(({ score }) => score !== undefined);
-  const competing = scored.length > 0 ? scored : [...candidates];
-  return competing.sort((a, b) => worth(b) - worth(a))[0];
-}
-
-function isSure({ confidence = 0, mass }: Candidate, all: readonly Candidate[]): boolean {
-  if (mass === undefined) return confidence >= SURE_CONFIDENCE;
-  const total = all.reduce((sum, candidate) => sum + (candidate.total ?? 0), 0);
-  return mass >= SURE_SHARE * total && confidence >= SURE_SPAN_CONFIDENCE;
-}
-
-function isWorthGiving({ confidence = 0, answerable, isRuledOut }: Candidate): boolean {
-  if (answerable !== undefined) return answerable >= 0 && !isRuledOut;
-  return confidence >= MIN_CONFIDENCE;
-}
 
 // The model found something but is not sure: the text speaks for itself, if it says enough about the question.
 function quoteInstead(request: ReadingRequest, weights: ReadonlyMap<string, number>, note: string) {
@@ -216,6 +168,25 @@ async function show(request: ReadingRequest, passage: ScoredPassage): Promise<Pl
   });
   const shown = cutTo(passage, prompt.passages[0]?.text ?? "");
   return { ...passage, end: shown.end, shown, prompt: prompt.tokens };
+}
+
+// Reading takes seconds on slow machines: progress says from its beginning which passage it is about.
+function telling(
+  request: ReadingRequest,
+  { shown, prompt }: PlannedPassage,
+  { number, of }: { number: number; of: number },
+): ReadingRequest {
+  const { observer } = request;
+  if (!observer?.progress) return request;
+  const { startLine, endLine } = placeOf(shown);
+  const detail = `${shown.document.label}:${startLine}-${endLine} (passage ${number + 1} of ${of})`;
+  const told: Observer = {
+    progress: (progress) => observer.progress?.({ ...progress, detail }),
+    token: (text) => observer.token?.(text),
+    log: (level, message) => observer.log?.(level, message),
+  };
+  told.progress?.({ phase: "prefill", done: 0, total: prompt.length, unit: "tokens" });
+  return { ...request, observer: told };
 }
 
 interface OneReading {

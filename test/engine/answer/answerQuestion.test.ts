@@ -1,54 +1,14 @@
-// From a question to a checked answer, with a scripted model: citations, refusals, stops, and answers without a model.
+// From a question to a checked answer, with a scripted model that copies spans: citations, refusals, stops.
 
 import assert from "node:assert/strict";
-import { answerQuestion } from "../../../src/engine/answer/answerQuestion.ts";
-import { Shelf } from "../../../src/engine/answer/shelf.ts";
-import { DeviceLostError, StoppedError, UserError } from "../../../src/engine/errors.ts";
+import { DeviceLostError, StoppedError } from "../../../src/engine/errors.ts";
 import type { LanguageModel } from "../../../src/engine/languageModel.ts";
-import type { Answer, AskParams } from "../../../src/protocol.ts";
-import { characterTokenizer, type Script, scriptedModel } from "../../support/scriptedModel.ts";
-import { testData } from "../../support/testData.ts";
-import { withFiles } from "../../support/writtenFiles.ts";
-
-const FILES = {
-  "history.md":
-    "# History\n\nThe harbour was closed in 1931.\nThe parliament of Atlantis was\nestablished in 1999 by Queen Mara.\n",
-  "food.md": "# Food\n\nThe people of Atlantis eat kelp on Mondays.\n",
-  "pic.png": "x",
-};
-const QUESTION = "When was the parliament of Atlantis established?";
-const CHAT_TEMPLATE =
-  "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}";
-
-interface Asked {
-  readonly files?: Readonly<Record<string, string>>;
-  readonly model?: LanguageModel;
-  readonly params?: Partial<AskParams>;
-  readonly signal?: AbortSignal;
-  readonly token?: (text: string) => void;
-}
-
-function ask(question: string, asked: Asked = {}): Promise<Answer> {
-  return withFiles(asked.files ?? FILES, (folder) =>
-    answerQuestion(
-      { paths: [folder], question, ...asked.params },
-      {
-        shelf: new Shelf(),
-        tokenizer: characterTokenizer,
-        ...(asked.model && { model: asked.model }),
-      },
-      {
-        ...(asked.signal && { signal: asked.signal }),
-        ...(asked.token && { observer: { token: asked.token } }),
-      },
-    ),
-  );
-}
+import type { Progress } from "../../../src/protocol.ts";
+import { type Script, scriptedModel } from "../../support/scriptedModel.ts";
+import { ask, FILES, QUESTION } from "./support/askAbout.ts";
 
 const reader = (reply: Script["reply"], more: Partial<Script> = {}) =>
   scriptedModel({ reply, ...more });
-const chat = (reply: Script["reply"], more: Partial<Script> = {}) =>
-  scriptedModel({ reply, promptFormat: "chat", chatTemplate: CHAT_TEMPLATE, ...more });
 const saysYear = (prompt: string) => (prompt.includes("1999") ? " 1999 [1]" : " not in the text");
 
 describe("answering with a model that copies spans", () => {
@@ -75,6 +35,14 @@ describe("answering with a model that copies spans", () => {
       },
     );
     assert.ok((answer.stats?.promptTokens ?? 0) > 0);
+  });
+
+  it("says from the beginning which passage it reads", async () => {
+    const details: (string | undefined)[] = [];
+    const progress = ({ detail }: Progress) => void details.push(detail);
+    await ask(QUESTION, { model: reader(saysYear), progress });
+    const passages = details.filter((detail) => detail?.includes("passage"));
+    assert.match(passages[0] ?? "", /history\.md:\d+-\d+ \(passage 1 of \d\)$/);
   });
 
   it("tells in the receipt what was read, read again and skipped", async () => {
@@ -260,134 +228,6 @@ describe("answering with a model that copies spans", () => {
     await assert.rejects(
       ask(QUESTION, { model: reader(saysYear), signal: AbortSignal.abort() }),
       StoppedError,
-    );
-  });
-});
-
-describe("answering with a model that follows instructions", () => {
-  it("looks up its quotes and streams its words", async () => {
-    const streamed: string[] = [];
-    const reply = () => '<think>hm</think>Queen Mara did: "established in 1999 by Queen Mara" [2].';
-    const answer = await ask(QUESTION, {
-      model: chat(reply),
-      token: (text) => streamed.push(text),
-    });
-    assert.equal(answer.found, true);
-    assert.doesNotMatch(answer.answer + streamed.join(""), /think|hm/);
-    assert.equal(answer.citations[0]?.verified, true);
-    assert.equal(answer.citations[0]?.startLine, 4);
-  });
-
-  it("marks an answer whose words are not in the text", async () => {
-    const answer = await ask(QUESTION, { model: chat(() => 'It says "founded in 2001" [1].') });
-    assert.ok(answer.citations.every(({ verified, origin }) => !verified && origin === "passage"));
-    assert.match(answer.notes?.join() ?? "", /could be found/);
-  });
-
-  it("says when an answer was cut off", async () => {
-    const params = { maxTokens: 6 };
-    const answer = await ask(QUESTION, { model: chat(() => "It was so, I think."), params });
-    assert.match(answer.notes?.join() ?? "", /cut off after 6 tokens/);
-    const whole = await ask(QUESTION, { model: chat(() => "It was so.") });
-    assert.doesNotMatch(whole.notes?.join() ?? "", /cut off/);
-  });
-
-  it("keeps within the model's context, in document order, the question last", async () => {
-    const files = Object.fromEntries(
-      Array.from({ length: 9 }, (_, i) => [
-        `${i}.txt`,
-        `Parliament of Atlantis, established, part ${i}. ${"More of it follows here. ".repeat(20)}`,
-      ]),
-    );
-    const model = chat(() => "It is so.", { contextLength: 3000 });
-    await ask(QUESTION, { files, model, params: { maxTokens: 200 } });
-    const [prompt] = model.prompts;
-    assert.ok(prompt && prompt.length <= 2800);
-    const shown = [...prompt.matchAll(/part (\d)/g)].map(([, part]) => Number(part));
-    assert.ok(shown.length > 1);
-    assert.deepEqual(shown, [...shown].sort());
-    assert.ok(prompt.indexOf(QUESTION) > prompt.lastIndexOf("part"));
-  });
-
-  it("keeps what was written before a stop, marked as partial", async () => {
-    const abort = new AbortController();
-    let text = "";
-    const answer = await ask(QUESTION, {
-      model: chat(() => "It was established in 1999, a long time ago."),
-      signal: abort.signal,
-      token: (piece) => {
-        text += piece;
-        if (text.endsWith("1999")) abort.abort();
-      },
-    });
-    assert.equal(answer.partial, true);
-    assert.equal(answer.answer, "It was established in 1999");
-    assert.doesNotMatch(answer.notes?.join() ?? "", /stopped/i, "`partial` says it");
-  });
-
-  it("keeps what was written before the engine was lost", async () => {
-    for (const error of [new Error("device lost"), new DeviceLostError("device lost")]) {
-      const breakOff = { after: 6, error };
-      const answer = await ask(QUESTION, { model: chat(() => "It was so.", { breakOff }) });
-      assert.equal(answer.partial, true);
-      assert.equal(answer.answer, "It was");
-      assert.match(answer.notes?.join() ?? "", /device lost/);
-    }
-  });
-});
-
-describe("answering without a model", () => {
-  it("quotes the sentences nearest the question", async () => {
-    const answer = await ask(QUESTION);
-    assert.equal(answer.found, true);
-    assert.match(answer.citations[0]?.quote ?? "", /^The parliament of Atlantis was\nestablished/);
-    assert.equal(answer.citations[0]?.verified, false);
-    assert.equal(answer.stats, undefined);
-    assert.equal(answer.coverage.tokensReread, 0, "nothing was read to a model");
-  });
-
-  it("finds where a phrase stands, across lines, whatever the case", async () => {
-    const answer = await ask('Where does it say "Atlantis was established"?');
-    assert.equal(answer.found, true);
-    assert.match(answer.answer, /once: .*history\.md:4\./);
-    assert.deepEqual([answer.citations[0]?.startLine, answer.citations[0]?.endLine], [4, 5]);
-  });
-
-  it("searches a quoted phrase that stands alone exactly, and asks what is not in the text", async () => {
-    const answer = await ask('"Atlantis was established"');
-    assert.match(answer.answer, /once: .*history\.md:4\./);
-    const question = await ask('"When was the parliament of Atlantis established?"');
-    assert.equal(question.found, true);
-    assert.match(question.answer, /^“The parliament of Atlantis/);
-    const misquoted = await ask('"Atlantis was never established"');
-    assert.equal(misquoted.found, false);
-    assert.match(misquoted.answer, /does not stand in the text/);
-  });
-
-  it("counts mentions exactly, and says when there are none", async () => {
-    assert.match(
-      (await ask("How many times is Atlantis mentioned?")).answer,
-      /“Atlantis” stands in the text 2 times/,
-    );
-    const none = await ask("Is Lemuria mentioned?");
-    assert.equal(none.found, false);
-    assert.deepEqual(none.citations, []);
-  });
-
-  it("is a clear error where there is nothing to read", async () => {
-    await assert.rejects(ask(QUESTION, { files: { "a.png": "x" } }), UserError);
-  });
-
-  it("finds a planted sentence in War and Peace", async function () {
-    const path = testData(this, "texts/war-and-peace-2600-0.txt");
-    const answer = await answerQuestion(
-      { paths: [path], question: "Who had a cough for some days?" },
-      { shelf: new Shelf(), tokenizer: characterTokenizer },
-      {},
-    );
-    assert.ok(
-      answer.citations.some(({ quote }) => /Pávlovna had had a cough/.test(quote)),
-      answer.answer,
     );
   });
 });
