@@ -19,6 +19,15 @@ export interface QuerySample {
   readonly repeatSlot: number;
 }
 
+/** Slots that a sample records in a head that holds `surplus` more than steps count, or (negative) fewer. */
+export function sampledSlots(
+  { firstSlot, endSlot }: Pick<QuerySample, "firstSlot" | "endSlot">,
+  surplus: number,
+): number {
+  // From a head's first slot on whatever it holds; further behind, slots lie one as the other in all heads.
+  return endSlot - firstSlot + (firstSlot === 0 ? surplus : 0);
+}
+
 /** Where a sample is of queries alone, not of their attention to slots. */
 const NO_SLOTS = { firstSlot: 0, endSlot: 0, sinks: 0, repeatSlot: 0 };
 

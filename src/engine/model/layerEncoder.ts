@@ -3,7 +3,7 @@
 
 import type { LayerCache } from "../cache/kvCache.ts";
 import type { LayerSlots } from "../cache/layerSlots.ts";
-import type { QuerySample } from "../cache/querySamples.ts";
+import { type QuerySample, sampledSlots } from "../cache/querySamples.ts";
 import type { CommandList } from "../gpu/commandList.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Binding } from "../gpu/kernel.ts";
@@ -215,7 +215,7 @@ export class LayerEncoder {
     }
     basis?.leave(commands, { output: attended, step }, tokens);
     if (sample === undefined || !eviction?.ranks(layer)) return;
-    const slots = longest - cacheLength + sample.endSlot - sample.firstSlot;
+    const slots = sampledSlots(sample, longest - cacheLength);
     eviction.encodeRecord(commands, { qkv, cache, step }, slots);
   }
 

@@ -6,9 +6,10 @@ import { join } from "node:path";
 import { cachePolicies } from "../../../src/engine/cache/policies/index.ts";
 import { UserError } from "../../../src/engine/errors.ts";
 import type { LanguageModel } from "../../../src/engine/languageModel.ts";
+import { writeGguf } from "../../../src/engine/model/ggufWriter.ts";
 import type { ModelSettings, RunStats } from "../../../src/protocol.ts";
 import { assertClose } from "../../support/close.ts";
-import { randomPrompt, writeRandomModel } from "../../support/randomModel.ts";
+import { randomModelContents, randomPrompt, writeRandomModel } from "../../support/randomModel.ts";
 import { useRandomModels } from "../../support/randomModels.ts";
 import { useTemporaryFolder } from "../../support/temporaryFolder.ts";
 
@@ -164,6 +165,24 @@ describe("a model with a bounded cache", function () {
     const { tokens, stats } = await generate(model, prompt, 1);
     assert.deepEqual(tokens, expected);
     assert.equal(stats.cache.tokensKept, 48);
+  });
+
+  it("records a repeat in a layer that keeps far less than the mean, under kvzip", async () => {
+    // A layer that looks everywhere alike: few of its slots win against those that another layer looks at.
+    const file = join(folder(), "indifferent.gguf");
+    const { metadata, tensors } = randomModelContents({ architecture: "llama", format: "f32" });
+    const uneven = tensors.map((tensor) =>
+      tensor.name === "blk.0.attn_q.weight"
+        ? { ...tensor, data: () => [new Uint8Array(4 * tensor.shape.reduce((a, b) => a * b, 1))] }
+        : tensor,
+    );
+    await writeGguf(file, { metadata, tensors: uneven });
+    const settings = { ...SMALL, cachePolicy: "kvzip", cacheBudget: 200, cacheRecent: 4 };
+    const model = await load(settings, file);
+    const { tokens, stats } = await generate(model, randomPrompt(700), 5);
+    assert.equal(tokens.length, 5);
+    const longest = (stats.cache.tokensKeptPerHead ?? []).map((heads) => Math.max(...heads));
+    assert.ok((longest[0] ?? 0) < 40, `kept by layer: ${longest}`);
   });
 
   it("begins anew when a prompt differs from what was evicted", async () => {
