@@ -17,8 +17,10 @@ import {
 } from "./spanFeatures.ts";
 import { SPAN_WEIGHTS } from "./spanWeights.ts";
 
-/** Starts that the model is asked about. */
-const NUM_STARTS = 12;
+/** Starts that the model is asked about: so many at most, and of those behind the first ones none so many log-odds behind the best. */
+const MAX_STARTS = 8;
+const LEAST_STARTS = 6;
+const MAX_BEHIND = 4;
 const MAX_SPAN_WORDS = 12;
 /** Tokens of a span weighed at most. */
 const MAX_SPAN_TOKENS = 18;
@@ -131,9 +133,11 @@ function chooseStarts(
     );
     return { start, score: Math.max(...scores) };
   });
+  best.sort((a, b) => b.score - a.score);
+  const least = (best[0]?.score ?? 0) - MAX_BEHIND;
   return best
-    .sort((a, b) => b.score - a.score)
-    .slice(0, NUM_STARTS)
+    .slice(0, MAX_STARTS)
+    .filter(({ score }, rank) => rank < LEAST_STARTS || score >= least)
     .map(({ start }) => start);
 }
 

@@ -31,8 +31,8 @@ function contest(question: string, text = TEXT) {
   return { asked, ...own };
 }
 
-async function search(question: string, script: Partial<Script>, maxTokens = 100) {
-  const { asked, words, competition } = contest(question);
+async function search(question: string, script: Partial<Script>, maxTokens = 100, text = TEXT) {
+  const { asked, words, competition } = contest(question, text);
   const found = await searchSpans({
     model: scriptedModel({ reply: () => "", ...script }),
     format: reader,
@@ -43,6 +43,8 @@ async function search(question: string, script: Partial<Script>, maxTokens = 100
   return { ...found, words, texts: found.spans.map((span) => spanText(words, span)) };
 }
 
+const startsOf = ({ spans }: { spans: readonly { first: number }[] }) =>
+  new Set(spans.map(({ first }) => first));
 const says = (reply: string) => ({ reply: () => reply });
 
 describe("span search", () => {
@@ -64,6 +66,27 @@ describe("span search", () => {
     assert.equal(year.texts[0], "1999");
     const person = await search("Who established the parliament?", undecided);
     assert.match(person.texts[0] ?? "", /Mara/);
+  });
+
+  it("asks what follows a few starts, of which those far behind the best are fewer", async () => {
+    const undecided = { unsaid: -0.2 };
+    const ahead = await search("When was the parliament established?", undecided);
+    assert.equal(startsOf(ahead).size, 6);
+    const plants = [
+      "Kelp",
+      "Reed",
+      "Wheat",
+      "Barley",
+      "Oats",
+      "Rye",
+      "Moss",
+      "Fern",
+      "Palm",
+      "Hop",
+    ];
+    const text = plants.map((plant) => `${plant} grows.`).join(" ");
+    const level = await search("What grows?", undecided, 100, text);
+    assert.equal(startsOf(level).size, 8);
   });
 
   it("knows how likely the model holds a refusal", async () => {
