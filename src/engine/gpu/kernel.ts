@@ -49,6 +49,11 @@ export class Kernel {
     });
   }
 
+  /** Bind groups that are kept. */
+  get numBindGroups(): number {
+    return this.#bindGroups.size;
+  }
+
   /** Forget bind groups, and so the buffers they keep; after buffers were replaced. */
   forgetBindings(): void {
     this.#bindGroups.clear();
@@ -89,6 +94,12 @@ export class Kernels {
   /** The linked code of each. */
   get codes(): Iterable<string> {
     return this.#compiled.keys();
+  }
+
+  /** Bind groups that all kernels keep: no more of them may come with every request. */
+  async numBindGroups(): Promise<number> {
+    const kernels = await Promise.all(this.#compiled.values());
+    return kernels.reduce((sum, kernel) => sum + kernel.numBindGroups, 0);
   }
 
   async forgetBindings(): Promise<void> {

@@ -30,7 +30,8 @@ export class KeptSlots {
 
   /** Turn all keys of a layer that are cached before RoPE by their slots, or by `ranks` [KV heads, slots]. */
   rotate(layer: number, ranks?: GPUBuffer): CommandList {
-    const commands = new CommandList();
+    // Ranks are a question's own: kept, their bindings would grow by one a layer with each.
+    const commands = new CommandList({ isFleeting: ranks !== undefined });
     const cache = this.#layers.cacheOf(layer);
     const { rotateKeys, rotateRanked, frequencies } = this.#layers.operations(layer);
     const step = this.#step;

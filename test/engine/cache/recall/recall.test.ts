@@ -106,11 +106,13 @@ describe("a model that recalls evicted tokens", function () {
       const model = await load({ ...settings, cacheRecall: 64 });
       const first = await generate(model, prompt);
       const bytes = gpu().buffers.bytes();
+      const numBindGroups = await gpu().kernels.numBindGroups();
       const read: number[] = [];
       const again = await generate(model, prompt, (done) => read.push(done));
       assert.deepEqual(again.tokens, first.tokens);
       assert.deepEqual(read, [], "only the question was read again");
       assert.deepEqual(gpu().buffers.bytes(), bytes);
+      assert.equal(await gpu().kernels.numBindGroups(), numBindGroups, "none for a question alone");
       assert.notDeepEqual((await generate(model, randomPrompt(200, 7))).tokens, first.tokens);
       assert.deepEqual((await generate(model, prompt)).tokens, first.tokens);
     }
