@@ -11,6 +11,7 @@ import { loadModel } from "../../src/engine/loadModel.ts";
 import { inspectModel } from "../../src/engine/model/models.ts";
 import { openCheckedGpu } from "../../src/engine/openCheckedGpu.ts";
 import { embeddedModelPath } from "../../src/engine/resources.ts";
+import type { Tokenizer } from "../../src/engine/tokenizer/tokenizer.ts";
 import type { ModelSettings } from "../../src/protocol.ts";
 import { random } from "../support/random.ts";
 import { repositoryRoot } from "../support/testData.ts";
@@ -28,8 +29,7 @@ const numCases = Number(values.cases);
 const data = resolve(repositoryRoot, process.env.LECTERN_TEST_DATA ?? "../shared/data");
 const book = readFileSync(join(data, "texts/moby-dick-2701-0.txt"), "utf8");
 
-/** Letters of a token of this text, about; positions are left for question and answer. */
-const LETTERS = 3.05;
+/** Positions are left for needle, question and answer. */
 const LONGEST = Math.ceil(length * 1.25);
 const bounded = { chunkLength: 256, contextLength: LONGEST, positionScheme: "in-cache" };
 const streaming = { ...bounded, cachePolicy: "streaming-llm" };
@@ -55,7 +55,7 @@ for (const [name, chosen] of Object.entries(settings)) {
   const model = await loadModel(gpu, values.model, chosen);
   let found = 0;
   for (let i = 0; i < numCases; i++) {
-    const { text, question, key } = makeCase(i);
+    const { text, question, key } = makeCase(i, model.tokenizer);
     const place = { path: "moby.txt", label: "moby.txt" };
     const document = createDocument(place, { id: "text", kind: "prose" }, { text, marks: [] });
     const reading = await planWholeReading([document], {
@@ -75,14 +75,23 @@ for (const [name, chosen] of Object.entries(settings)) {
 }
 gpu.dispose();
 
-function makeCase(number: number): { text: string; question: string; key: string } {
+interface Case {
+  readonly text: string;
+  readonly question: string;
+  readonly key: string;
+}
+
+/** A piece of the book of `length` tokens, with a needle. */
+function makeCase(number: number, tokenizer: Tokenizer): Case {
   const next = random(1000 + number);
   const pick = (of: readonly string[]): string => of[Math.floor(next() * of.length)] ?? "";
   const noun = pick(["pass key", "secret number", "access code"]);
   const whose = pick([" for the red library", " of Marcus", "", " for the hidden tower"]);
   const key = String(10_000 + Math.floor(next() * 89_999));
   const begin = 30_000 + Math.floor(next() * 900_000);
-  const body = book.slice(begin, begin + Math.floor(length * LETTERS)).replaceAll("\r", "");
+  // No token has more letters on average.
+  const piece = book.slice(begin, begin + 8 * length).replaceAll("\r", "");
+  const body = tokenizer.decode(tokenizer.encode(piece).slice(0, length));
   const depth = ((number % 6) / 5) * 0.8 + 0.02;
   const spot = body.indexOf(". ", Math.floor(depth * body.length)) + 2;
   const sentence = `The ${noun}${whose} is ${key}. `;
