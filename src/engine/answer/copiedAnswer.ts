@@ -19,6 +19,8 @@ export interface PlacedAnswer {
 export interface ShownPassage {
   readonly shown: TextPassage;
   readonly prompt: readonly number[];
+  /** The prompt with no question in particular, where spans compete. */
+  readonly unasked?: readonly number[];
 }
 
 /** Tokens that an answer may take. */

@@ -14,6 +14,7 @@ import type { ScoredPassage } from "./searchIndex.ts";
 import { splitSentences } from "./sentences.ts";
 import { spanAnswer } from "./spanAnswer.ts";
 import { type Contest, type Contestant, contestOf } from "./spans/contest.ts";
+import { UNASKED } from "./spans/spanSearch.ts";
 import { HAS_DENSE, shareOf } from "./terms.ts";
 import { citeAnswer, quoteAround, type Span } from "./verify.ts";
 
@@ -152,22 +153,27 @@ async function planReading(
     passages[0]?.document.kind !== "code";
   const chosen = isSearched ? passages.slice(0, NUM_READ) : toRead(request, weights);
   const planned: PlannedPassage[] = [];
-  for (const passage of chosen) planned.push(await show(request, passage));
+  for (const passage of chosen) planned.push(await show(request, passage, isSearched));
   if (!isSearched) return { passages: planned };
   const terms = { question: weights.keys(), termsOf: (text: string) => index.termsOf(text) };
   return { passages: planned, contest: contestOf(planned, question, terms) };
 }
 
-async function show(request: ReadingRequest, passage: ScoredPassage): Promise<PlannedPassage> {
+async function show(
+  request: ReadingRequest,
+  passage: ScoredPassage,
+  isSearched: boolean,
+): Promise<PlannedPassage> {
   const { model, format, question, history } = request;
-  const prompt = await format.build(model, {
-    question,
-    history,
-    passages: [toPrompt(passage)],
-    maxTokens: Math.min(model.contextLength, model.trainedContextLength) - answerLimit(request),
-  });
+  const maxTokens =
+    Math.min(model.contextLength, model.trainedContextLength) - answerLimit(request);
+  const build = (asked: string, shown: ScoredPassage) =>
+    format.build(model, { question: asked, history, passages: [toPrompt(shown)], maxTokens });
+  const prompt = await build(question, passage);
   const shown = cutTo(passage, prompt.passages[0]?.text ?? "");
-  return { ...passage, end: shown.end, shown, prompt: prompt.tokens };
+  const planned = { ...passage, end: shown.end, shown, prompt: prompt.tokens };
+  // Cut alike, so that both begin with the same tokens.
+  return isSearched ? { ...planned, unasked: (await build(UNASKED, planned)).tokens } : planned;
 }
 
 // Reading takes seconds on slow machines: progress says from its beginning which passage it is about.

@@ -9,10 +9,11 @@ import { type ScoredSpan, searchSpans, spanOffsets, spanText } from "./spans/spa
 
 /**
  * What a nat between span and refusal adds to the log-odds; little, since small models can hardly tell. The threshold of the words
- * alone is lower by OFFSET then. Chosen on 160 answerable and 120 unanswerable development questions with the embedded model.
+ * alone is lower by OFFSET then. Chosen on 320 answerable and 240 unanswerable development questions with the embedded model, so
+ * that no more than one answerable question in six is refused.
  */
 const MARGIN_WEIGHT = 0.25;
-const OFFSET = 0.3;
+const OFFSET = 0.6;
 /** Nats beyond which a margin counts no more; a refusal likelier than all spans by more than this rules the passage out. */
 const MAX_MARGIN = 4;
 /** Mean ln p of a span's tokens below which the model does not support it at all, whatever stands around it. */
@@ -42,6 +43,7 @@ export async function spanAnswer<Passage extends ShownPassage>(
   const { spans, refusal } = await searchSpans({
     ...{ model, format, asked, competition },
     prompt: passage.prompt,
+    ...(passage.unasked && { unasked: passage.unasked }),
     passage: words,
     maxTokens: answerLimit(request),
     ...(signal && { signal }),

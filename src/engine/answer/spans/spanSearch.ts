@@ -17,10 +17,14 @@ import {
 } from "./spanFeatures.ts";
 import { SPAN_WEIGHTS } from "./spanWeights.ts";
 
+/** The question that asks for nothing in particular. */
+export const UNASKED = "What?";
 /** Starts that the model is asked about: so many at most, and of those behind the first ones none so many log-odds behind the best. */
 const MAX_STARTS = 8;
 const LEAST_STARTS = 6;
 const MAX_BEHIND = 4;
+/** Best spans that are also weighed under no question in particular. */
+const NUM_UNASKED = 5;
 const MAX_SPAN_WORDS = 12;
 /** Tokens of a span weighed at most. */
 const MAX_SPAN_TOKENS = 18;
@@ -31,6 +35,8 @@ export interface SpanRequest {
   readonly format: PromptFormat;
   /** Prompt over the passage alone. */
   readonly prompt: readonly number[];
+  /** The same prompt with UNASKED for its question; where it is given, what the model would say to anything counts less. */
+  readonly unasked?: readonly number[];
   readonly passage: PassageWords;
   readonly asked: AskedQuestion;
   readonly competition: Competition;
@@ -95,11 +101,41 @@ export async function searchSpans(request: SpanRequest): Promise<SpanSearch> {
       behind: ends[i] ?? [],
     }),
   );
+  spans.sort((a, b) => b.score - a.score);
   return {
-    spans: spans.sort((a, b) => b.score - a.score),
+    spans: request.unasked ? await lessUnasked(request, request.unasked, spans) : spans,
     refusal: rest.flat().reduce((sum, value) => sum + value, lnFirst(refusal[0])),
     mass: Math.log(firstTokens.reduce((sum, token) => sum + Math.exp(lnFirst(token)), 0)),
   };
+}
+
+/**
+ * The spans with the best ones weighed against their ln p under no question in particular, which is high for what is likely in
+ * this passage whatever is asked: pointwise mutual information of question and answer, in part (Holtzman et al., "Surface Form
+ * Competition", arXiv:2104.08315).
+ */
+async function lessUnasked(
+  request: SpanRequest,
+  prompt: readonly number[],
+  spans: readonly ScoredSpan[],
+): Promise<ScoredSpan[]> {
+  const { model, passage, signal } = request;
+  const options = signal && { signal };
+  const encode = answerEncoder(request);
+  const best = spans.slice(0, NUM_UNASKED);
+  const starts = [...new Set(best.map(({ first }) => first))];
+  const branches = starts.map((start) => branchOf(request, start));
+  const firstTokens = branches.map(({ tokens }) => tokens[0] ?? -1);
+  const [lnFirst = []] = await model.logProbabilities(prompt, [firstTokens], options);
+  const ends = await model.branchLogProbabilities(prompt, branches, options);
+  const weighed = best.map((span) => {
+    const number = starts.indexOf(span.first);
+    const { length } = encode(spanText(passage, span));
+    const { first, rest, end } = likelihoodOf(length, lnFirst[number], ends[number] ?? []);
+    const features = { ...span.features, lnUnasked: first + rest + end };
+    return { ...span, features, score: weigh(features) };
+  });
+  return [...weighed, ...spans.slice(NUM_UNASKED)].sort((a, b) => b.score - a.score);
 }
 
 /** The likeliest span by the words around it alone; the first word of a passage that has no better. */
@@ -164,16 +200,25 @@ function scoreStart(
   return spansFrom(passage, start).flatMap((span) => {
     const own = encode(spanText(passage, span));
     if (own.length > tokens.length || own.some((token, i) => token !== tokens[i])) return [];
-    const between = behind.slice(0, own.length - 1);
-    const likelihood = {
-      first: lnFirst,
-      rest: between.reduce((sum, [, next = 0]) => sum + next, 0),
-      end: behind[own.length - 1]?.[0] ?? Number.NEGATIVE_INFINITY,
-    };
+    const likelihood = likelihoodOf(own.length, lnFirst, behind);
     const features = spanFeatures(passage, span, { ...asked, competition, likelihood });
     const lnP = likelihood.first + likelihood.rest + likelihood.end;
     return [{ ...span, likelihood, features, lnP, numTokens: own.length, score: weigh(features) }];
   });
+}
+
+/** ln p of the first `length` tokens of a branch and of the citation behind them. */
+function likelihoodOf(
+  length: number,
+  first = Number.NEGATIVE_INFINITY,
+  behind: readonly (readonly number[])[] = [],
+) {
+  const between = behind.slice(0, length - 1);
+  return {
+    first,
+    rest: between.reduce((sum, [, next = 0]) => sum + next, 0),
+    end: behind[length - 1]?.[0] ?? Number.NEGATIVE_INFINITY,
+  };
 }
 
 function answerEncoder({ format, model }: SpanRequest): (text: string) => number[] {

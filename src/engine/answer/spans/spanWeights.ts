@@ -1,9 +1,10 @@
 // Made by test/eval/fitSpans.ts from SQuAD's training articles: what each feature of a span adds to its log-odds as an answer.
 
 export const SPAN_WEIGHTS: Readonly<Record<string, number>> = {
-  lnFirst: 0.4,
-  lnRest: 0.4,
-  lnEnd: 0.4,
+  lnFirst: 0.5,
+  lnRest: 0.5,
+  lnEnd: 0.5,
+  lnUnasked: -0.15,
   afterArticle: -0.42,
   afterOf: 0.4,
   afterPunctuation: -0.1,

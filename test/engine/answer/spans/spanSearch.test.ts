@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { reader } from "../../../../src/engine/answer/promptFormats/reader.ts";
 import { contestOf } from "../../../../src/engine/answer/spans/contest.ts";
 import {
+  type ScoredSpan,
   searchSpans,
   spanOffsets,
   spansFrom,
@@ -106,6 +107,31 @@ describe("span search", () => {
     const { words } = contest("Who?");
     const spans = spansFrom(words, 4).map((span) => spanText(words, span));
     assert.deepEqual(spans, ["in", "in 1931"].slice(0, spans.length));
+  });
+
+  it("rather gives what the question brings about than what would be said to any", async () => {
+    const { asked, words, competition } = contest("Who liked kelp?");
+    const script = (isAsked: boolean) => (isAsked ? " Queen Mara [1]" : " 1931 [1]");
+    const prompt = characterTokenizer.encode("[1] a:1-2\n…\n\nQuestion: Who liked kelp?\nAnswer:");
+    const unasked = characterTokenizer.encode("[1] a:1-2\n…\n\nQuestion: What?\nAnswer:");
+    const found: ScoredSpan[] = [];
+    for (const also of [{}, { unasked }]) {
+      const { spans } = await searchSpans({
+        model: scriptedModel({ reply: (text) => script(text.includes("kelp")) }),
+        ...{ format: reader, prompt, passage: words, asked, competition, maxTokens: 100, ...also },
+      });
+      const [best] = spans;
+      assert.ok(best);
+      assert.equal(spanText(words, best), "Queen Mara");
+      found.push(best);
+    }
+    const [plain, weighed] = found;
+    assert.ok(plain && weighed);
+    // Under no question every letter of it is unlikely, which speaks for it.
+    assert.equal(plain.features.lnUnasked, undefined);
+    const unlikely = weighed.features.lnUnasked ?? 0;
+    assert.ok(unlikely < -50, `${unlikely}`);
+    assert.ok(weighed.score - plain.score > -0.1 * unlikely);
   });
 
   it("finds nothing in a passage without words", async () => {
