@@ -4,9 +4,9 @@ import type { ModelSettings } from "../../protocol.ts";
 import { UserError } from "../errors.ts";
 import type { DecoderConfig } from "../model/decoderConfig.ts";
 import type { CachePlan } from "./cachePlan.ts";
+import type { KvCacheShape } from "./cacheShape.ts";
 import { readCalibration } from "./calibration.ts";
 import { DUAL_CHUNK } from "./dualChunk.ts";
-import type { KvCacheShape } from "./kvCache.ts";
 import { type CacheRotationId, cacheRotations } from "./rotation.ts";
 
 /**

@@ -4,7 +4,7 @@ import { UserError } from "../errors.ts";
 import { BufferUsage } from "../gpu/bufferUsage.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { KeyBiasBuffers } from "../model/operations/keyBias.ts";
-import type { LayerCache, Plane } from "./kvCache.ts";
+import type { LayerCache, Plane } from "./cacheShape.ts";
 import { LayerSlots, tableBytes } from "./layerSlots.ts";
 
 export class CacheLayer {

@@ -1,7 +1,8 @@
 // Where the rows of a cache lie in its buffers: for each layer and plane the filled slots of each head. The one place that
 // saving, restoring, branching and mapping know them from.
 
-import type { KvCache, LayerCache, Plane } from "./kvCache.ts";
+import type { LayerCache, Plane } from "./cacheShape.ts";
+import type { KvCache } from "./kvCache.ts";
 
 /** A plane of a layer. */
 export interface PlaneRows {

@@ -2,7 +2,7 @@
 // Neighbouring tokens are taken together in bins, so that a long text costs no more than a short one.
 
 import { planeRows } from "./cacheRows.ts";
-import type { Plane } from "./kvCache.ts";
+import type { Plane } from "./cacheShape.ts";
 import type { CacheOnGpu } from "./snapshot.ts";
 
 export interface KeptTokens {

@@ -4,81 +4,22 @@
 
 import type { CacheStats } from "../../protocol.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { CacheBuffers } from "../model/operations/attention.ts";
 import type { KeyBiasBuffers } from "../model/operations/keyBias.ts";
 import type { Position } from "../model/step.ts";
 import { CacheLayer } from "./cacheLayer.ts";
-import type { CachePlan } from "./cachePlan.ts";
+import {
+  type CacheCounters,
+  type CacheWatcher,
+  type KvCacheShape,
+  type LayerCache,
+  type Plane,
+  planesOf,
+} from "./cacheShape.ts";
+import { bufferStats } from "./cacheStats.ts";
 import { CacheTail } from "./cacheTail.ts";
-import { DUAL_CHUNK, type DualChunk } from "./dualChunk.ts";
 import type { LayerSlots } from "./layerSlots.ts";
-import type { CacheRotationId } from "./rotation.ts";
-import type { TailShape } from "./tail.ts";
 import { TokenList } from "./tokenList.ts";
-import { type CacheType, type CacheTypeId, cacheTypes, rowBytes } from "./types.ts";
-
-export interface KvCacheShape {
-  readonly numLayers: number;
-  readonly numKvHeads: number;
-  readonly headDim: number;
-  readonly typeK: CacheTypeId;
-  readonly typeV: CacheTypeId;
-  /** Why a type is not what was asked for. */
-  readonly typeFallback?: string;
-  /** Slots it may grow to: the context length, or what a bounded policy needs. */
-  readonly maxSlots: number;
-  /** Slots that a repeat takes behind those filled, in front of an eviction. */
-  readonly repeatSlots?: number;
-  /** Absent: every token stays. */
-  readonly plan?: CachePlan;
-  /** Chunks of the text in which positions begin anew. */
-  readonly dualChunk?: DualChunk;
-  /** Default: off. */
-  readonly rotation?: CacheRotationId;
-  /** SmoothAttention's λ of each layer [numKvHeads, headDim]. */
-  readonly lambdas?: readonly Float32Array[];
-  /** Whether keys are held without the model's bias, see `keepsBiasApart`. */
-  readonly isKeyBiasApart?: boolean;
-  /** Sinks and newest tokens in f16; only where every token stays. */
-  readonly tail?: TailShape;
-}
-
-/** What a layer holds for each slot; those behind `values` only where the plan needs them. */
-export type Plane = "keys" | "values" | "unrotatedKeys" | "places" | "positions" | "attentionSums";
-
-/** One layer's cache. */
-export interface LayerCache extends CacheBuffers {
-  /** Keys before RoPE, where positions move; `keys` are those turned by their slots. */
-  readonly unrotatedKeys?: GPUBuffer;
-  /** Tokens that the slots moved by evictions hold [rows]. */
-  readonly positions?: GPUBuffer;
-  /** Attention recorded for the policy [rows]. */
-  readonly attentionSums?: GPUBuffer;
-}
-
-/** What the cache knows beside its buffers. */
-export interface CacheCounters {
-  /** Tokens the cache stands for, evicted ones included. */
-  readonly tokens: Uint32Array;
-  /** Slots that hold a token, of a head without surplus. */
-  readonly length: number;
-  /** Slots that hold a token: [layers][KV heads]. */
-  readonly headLengths: readonly (readonly number[])[];
-  /** Tokens read at each layer's last eviction. */
-  readonly listedTokens: readonly number[];
-  /** Tokens of the document that RoPE's frequencies were fixed for, where they follow it. */
-  readonly ropeLength?: number;
-}
-
-/** Who relies on the first tokens of the cache, such as a trunk that branches share. */
-export interface CacheWatcher {
-  /** Tokens it relies on. */
-  readonly tokens: number;
-  /** Slots of these tokens are about to be rewritten in place. */
-  willRewrite(): void;
-  /** Some of these tokens were given up. */
-  lost(): void;
-}
+import { type CacheType, cacheTypes } from "./types.ts";
 
 // Growing copies the whole cache: in steps of half its size it happens a few times a document.
 const GROWTH = 1.5;
@@ -297,44 +238,7 @@ export class KvCache {
   }
 
   stats(): CacheStats {
-    const { numLayers, numKvHeads, typeK, typeV, typeFallback, plan, dualChunk } = this.shape;
-    const { rotation, lambdas, tail } = this.shape;
-    const read = this.tokensRead;
-    const bytes = [...this.#planes].map(([plane, perSlot]): [string, number] => [plane, perSlot]);
-    const perSlot = bytes.reduce((sum, [, bytes]) => sum + bytes, 0);
-    const total = this.slots.reduce((sum, slots) => sum + slots.total, 0);
-    const kept = total / (numLayers * numKvHeads);
-    const rows = this.slots.reduce((sum, slots) => sum + slots.rows, 0);
-    const tailBytes = this.tail?.bytes ?? 0;
-    return {
-      policy: plan?.policyId ?? "full",
-      positionScheme: plan?.schemeId ?? (dualChunk ? DUAL_CHUNK : "original"),
-      ...(plan && { allocation: plan.allocationId }),
-      ...(plan && { budget: plan.budget, sinks: plan.sinks, recent: plan.recent }),
-      ...(plan?.policy.records?.queries === "all" && { queryStride: plan.queryStride }),
-      ...(this.ropeLength !== undefined && { ropeLength: this.ropeLength }),
-      typeK,
-      typeV,
-      ...(typeFallback && { typeFallback }),
-      ...(rotation && rotation !== "off" && { rotation }),
-      ...(lambdas && { smoothing: true }),
-      ...(tail && { residual: tail.residual }),
-      tokensRead: read,
-      tokensKept: Math.round(kept),
-      tokensEvicted: read - Math.round(kept),
-      tokensKeptPerHead: this.slots.map(({ lengths }) => lengths),
-      tokensEvictedPerHead: this.slots.map(({ lengths }) => lengths.map((held) => read - held)),
-      compressionRatio: read === 0 ? 0 : 1 - kept / read,
-      bytes: perSlot * rows + tailBytes,
-      bytesByPurpose: {
-        ...Object.fromEntries(bytes.map(([plane, bytes]) => [plane, bytes * rows])),
-        ...(this.tail && { tail: tailBytes }),
-      },
-      bytesByPlace: { gpu: perSlot * rows + tailBytes, host: 0, disk: this.saved?.bytes ?? 0 },
-      bytesPerToken: perSlot * numKvHeads * numLayers,
-      ...(this.saved && { diskHitRate: this.saved.hitRate }),
-      ...(this.restored && { restored: this.restored }),
-    };
+    return bufferStats(this);
   }
 
   dispose(): void {
@@ -375,24 +279,4 @@ export class KvCache {
   #writeTables(): void {
     for (const layer of this.#layers) layer.writeTable(this.#length);
   }
-}
-
-function planesOf({
-  typeK,
-  typeV,
-  headDim,
-  plan,
-  isKeyBiasApart,
-}: KvCacheShape): [Plane, number][] {
-  const planes: [Plane, number][] = [
-    ["keys", rowBytes(typeK, headDim)],
-    ["values", rowBytes(typeV, headDim)],
-  ];
-  if (plan === undefined) return planes;
-  if (plan.scheme.movesKeys) planes.push(["unrotatedKeys", rowBytes(typeK, headDim)]);
-  if (isKeyBiasApart) planes.push(["places", 4]);
-  planes.push(["positions", 4]);
-  const { records } = plan.policy;
-  if (records && records.queries !== "statistics") planes.push(["attentionSums", 4]);
-  return planes;
 }

@@ -7,8 +7,9 @@ import type { Gpu } from "../gpu/device.ts";
 import type { Binding, Kernel } from "../gpu/kernel.ts";
 import type { AttentionShape } from "../model/operations/attention.ts";
 import type { CachePlan } from "./cachePlan.ts";
+import type { LayerCache } from "./cacheShape.ts";
 import { type SharedSources, sharedSources } from "./evictionKernels.ts";
-import type { KvCache, LayerCache } from "./kvCache.ts";
+import type { KvCache } from "./kvCache.ts";
 import { isRanked, type LayerBudget } from "./layerBudgets.ts";
 
 export type SharedKernels = Readonly<Record<keyof SharedSources, Kernel>>;

@@ -3,8 +3,9 @@
 
 import type { Gpu } from "../gpu/device.ts";
 import { planeRows } from "./cacheRows.ts";
+import type { CacheCounters, Plane } from "./cacheShape.ts";
 import type { Eviction } from "./eviction.ts";
-import type { CacheCounters, KvCache, Plane } from "./kvCache.ts";
+import type { KvCache } from "./kvCache.ts";
 import { readAhead } from "./readAhead.ts";
 import type { Section, SectionSource } from "./sectionFile.ts";
 

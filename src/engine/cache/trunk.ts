@@ -3,7 +3,8 @@
 
 import type { Gpu } from "../gpu/device.ts";
 import { type PlaneRows, planeRows } from "./cacheRows.ts";
-import type { KvCache, Plane } from "./kvCache.ts";
+import type { Plane } from "./cacheShape.ts";
+import type { KvCache } from "./kvCache.ts";
 import {
   type CacheOnGpu,
   type CacheState,

@@ -1,7 +1,7 @@
 // Attention of a pass whose rows are several continuations of what the cache holds. They take the same slots one after another:
 // a branch's keys and values are there while it is attended with, and the next one's replace them.
 
-import type { LayerCache } from "../cache/kvCache.ts";
+import type { LayerCache } from "../cache/cacheShape.ts";
 import type { CommandList } from "../gpu/commandList.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Binding } from "../gpu/kernel.ts";

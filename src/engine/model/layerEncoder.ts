@@ -1,7 +1,7 @@
 // A layer of a pass as commands: norms, products with its weights, and attention with what the cache keeps beside keys and
 // values.
 
-import type { LayerCache } from "../cache/kvCache.ts";
+import type { LayerCache } from "../cache/cacheShape.ts";
 import type { LayerSlots } from "../cache/layerSlots.ts";
 import { type QuerySample, sampledSlots } from "../cache/querySamples.ts";
 import type { CommandList } from "../gpu/commandList.ts";

@@ -6,7 +6,7 @@ import type { Gpu } from "../../gpu/device.ts";
 import type { Kernel } from "../../gpu/kernel.ts";
 import type { AttentionShape } from "../../model/operations/attention.ts";
 import { keyBiasBindings } from "../../model/operations/keyBias.ts";
-import type { LayerCache } from "../kvCache.ts";
+import type { LayerCache } from "../cacheShape.ts";
 import { type PageRope, queryVersions, SCORE_WORKGROUP, scoreSources } from "./recallKernels.ts";
 
 interface ScoreKernels {

@@ -1,6 +1,6 @@
 // Host side of kernels/common/key_bias.wgsl: a bias of keys that is kept out of the cache's rows and added where they are loaded.
 
-import type { LayerCache } from "../../cache/kvCache.ts";
+import type { LayerCache } from "../../cache/cacheShape.ts";
 import type { CacheTypeId } from "../../cache/types.ts";
 import { BufferUsage } from "../../gpu/bufferUsage.ts";
 import type { CommandList } from "../../gpu/commandList.ts";
