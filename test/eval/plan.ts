@@ -59,12 +59,12 @@ export const measurements: readonly Measurement[] = [
 
 /** The same for the sweeps, which `run.ts` runs when it is asked for them by name. */
 export const sweeps: readonly Measurement[] = [
-  { name: "pilot-scaling", args: ["perplexity", "--cases", "1", "--lengths", "1x,2x", ...PILOT] },
+  { name: "pilot-scaling", args: ["perplexity", "--cases", "10", "--lengths", "1x,2x", ...PILOT] },
   {
     name: "pilot-policies",
     args: [
-      ...["policies", "--cases", "1", "--lengths", "512", "--only", "budget=all,none,1/4,1/16"],
-      ...["--only", "method=full,search,streaming-llm,h2o,snapkv,key-diff", ...PILOT],
+      ...["policies", "--cases", "10", "--lengths", "512", ...PILOT],
+      ...["--only", "method=full,search,streaming-llm,h2o,tova,snapkv,key-diff,expected-attention"],
     ],
   },
   { name: "pilot-fidelity", args: ["fidelity", "--cases", "1", "--lengths", "512", ...PILOT] },
