@@ -9,6 +9,7 @@ import type { LanguageModel } from "../languageModel.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { findOccurrences, type Occurrence, phraseAskedFor } from "./exactSearch.ts";
 import { passageText, type TextPassage } from "./passages.ts";
+import { findPlaces, placeAskedFor } from "./placeSearch.ts";
 import { choosePromptFormat } from "./promptFormats/index.ts";
 import { quoteSentences } from "./quoteSentences.ts";
 import type { Reading } from "./reading.ts";
@@ -99,6 +100,9 @@ export async function answerQuestion(
     if (occurrences.length > 0 || !isQuestion)
       return finish(tellOccurrences(phrase, occurrences), documents, skipped, tools, watch);
   }
+  const place = placeAskedFor(params.question);
+  const places = place ? await findPlaces(documents, place, watch.signal) : [];
+  if (places.length > 0) return finish(tellPlaces(places), documents, skipped, tools, watch);
   await shelf.index.add(documents, watch);
   const relevant = findRelevant(documents, params, shelf);
   const recalled = tools.cache?.passages ?? [];
@@ -202,6 +206,18 @@ function tellOccurrences(phrase: string, occurrences: readonly Occurrence[]): Dr
     answer: `“${phrase}” stands in the text ${times}${more}: ${places}.`,
     citations,
     notes: ["Found by exact search; no model ran."],
+  };
+}
+
+function tellPlaces(places: readonly Occurrence[]): Draft {
+  const shown = places.slice(0, NUM_SHOWN_OCCURRENCES);
+  return {
+    found: true,
+    answer: shown
+      .map(({ document, start, end }) => `“${document.text.slice(start, end)}”`)
+      .join("\n\n"),
+    citations: shown.map((place) => citePassage(place, place)),
+    notes: ["Found by its heading and number; no model ran."],
   };
 }
 
