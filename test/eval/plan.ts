@@ -22,7 +22,7 @@ export const measurements: readonly Measurement[] = [
   {
     name: "squad-open",
     args: [
-      ...["squad", "--cases", "10", "--only", "passages=open-book"],
+      ...["squad", "--cases", "40", "--only", "passages=open-book"],
       ...["--only", "method=ask,search"],
     ],
   },
@@ -59,12 +59,12 @@ export const measurements: readonly Measurement[] = [
 
 /** The same for the sweeps, which `run.ts` runs when it is asked for them by name. */
 export const sweeps: readonly Measurement[] = [
-  { name: "pilot-scaling", args: ["perplexity", "--cases", "10", "--lengths", "1x,2x", ...PILOT] },
+  { name: "pilot-scaling", args: ["perplexity", "--cases", "1", "--lengths", "1x,2x", ...PILOT] },
   {
     name: "pilot-policies",
     args: [
-      ...["policies", "--cases", "10", "--lengths", "512", ...PILOT],
-      ...["--only", "method=full,search,streaming-llm,h2o,tova,snapkv,key-diff,expected-attention"],
+      ...["policies", "--cases", "1", "--lengths", "512", "--only", "budget=all,none,1/4,1/16"],
+      ...["--only", "method=full,search,streaming-llm,h2o,snapkv,key-diff", ...PILOT],
     ],
   },
   { name: "pilot-fidelity", args: ["fidelity", "--cases", "1", "--lengths", "512", ...PILOT] },
