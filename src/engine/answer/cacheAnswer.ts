@@ -5,7 +5,7 @@ import { DamagedError } from "../cache/sectionFile.ts";
 import type { SourceDocument } from "../documents/document.ts";
 import { StoppedError } from "../errors.ts";
 import type { CacheEvidence } from "./answerQuestion.ts";
-import { bestCacheSpan } from "./cacheSpans.ts";
+import { bestCacheSpan, passagesToWeigh } from "./cacheSpans.ts";
 import { type KeptReading, type KeptWork, originText } from "./keptReading.ts";
 import { passageText, placeOf, type TextPassage } from "./passages.ts";
 import type { Reading } from "./reading.ts";
@@ -112,10 +112,7 @@ async function readCache(
   if (!isChosen || answered.interruption) return { answered, isChosen: false };
   try {
     const recalled = await recallPassages(prompt, reading, { kept, work });
-    const passages = [
-      ...recalled.map(({ passage }) => passage),
-      ...passagesOf(answered, reading.passages),
-    ];
+    const passages = passagesToWeigh(passagesOf(answered, reading.passages), recalled);
     const request = { ...{ model: opened.model, format, prompt, passages, maxTokens, signal } };
     const best = await bestCacheSpan({ ...request, question: params.question });
     if (!best) return { answered: { ...answered, found: false, citations: [] }, isChosen: true };

@@ -4,16 +4,30 @@
 import type { LanguageModel } from "../languageModel.ts";
 import type { TextPassage } from "./passages.ts";
 import type { PromptFormat } from "./promptFormats/promptFormat.ts";
+import { isSamePassage, type RecalledPassage } from "./recalledPassages.ts";
 import type { ScoredPassage } from "./searchIndex.ts";
 import { contestOf } from "./spans/contest.ts";
 import { searchSpans, spanOffsets, spanText } from "./spans/spanSearch.ts";
 import { Terms, wordsOf } from "./terms.ts";
 import type { Span } from "./verify.ts";
 
-/** Passages whose spans compete. */
+/** Passages whose spans compete, and how many of them may be those of the model's own answer. */
 const NUM_PASSAGES = 3;
+const NUM_OWN = 2;
 /** Mean ln p of a span's tokens below which the model does not support it. */
 const MIN_CONFIDENCE = -5;
+
+/**
+ * The passages whose spans are worth weighing, best first: those of the model's own answer, since what stayed in the cache is
+ * never brought back, and those that recall brought back, most of all first.
+ */
+export function passagesToWeigh(
+  own: readonly TextPassage[],
+  recalled: readonly RecalledPassage[],
+): TextPassage[] {
+  const all = [...own.slice(0, NUM_OWN), ...recalled.map(({ passage }) => passage)];
+  return all.filter((passage, i) => all.findIndex((other) => isSamePassage(other, passage)) === i);
+}
 
 export interface CacheSpanRequest {
   readonly model: LanguageModel;

@@ -57,7 +57,7 @@ export function joinRecalled(
   const joined = found.map((passage) => ({ ...passage }));
   for (const { passage, share } of recalled.slice(0, NUM_RECALLED)) {
     const gain = (best * RECALL_WEIGHT * share) / most.share;
-    const known = joined.findIndex((other) => isSame(other, passage));
+    const known = joined.findIndex((other) => isSamePassage(other, passage));
     const old = joined[known];
     if (old) joined[known] = { ...old, score: old.score + gain };
     else joined.push({ ...passage, score: gain });
@@ -87,6 +87,7 @@ export function withEvidence(
   });
 }
 
-function isSame(a: TextPassage, b: TextPassage): boolean {
+/** Whether two passages begin at one place. */
+export function isSamePassage(a: TextPassage, b: TextPassage): boolean {
   return a.document.path === b.document.path && a.start === b.start;
 }
