@@ -1,6 +1,6 @@
 // Attention of many queries on matrix units, FlashAttention-2 (arXiv:2307.08691) as attention_prefill.wgsl has it: f16 × f16
-// summed in f32, 16 × 16 × 16 a step. Each of four subgroups of 32 has 16 query rows, whose queries and results stay in its
-// matrices. Two invocations share the softmax of a row. Results are scaled only where a row's maximum grows by so much that
+// summed in f32, SIDE × SIDE × SIDE a step. Each subgroup has SIDE query rows, whose queries and results stay in its
+// matrices. Its invocations share the softmax of a row, two where SIDE is 16 and subgroups have 32. Results are scaled only where a row's maximum grows by so much that
 // its weights might leave f16: that takes them through workgroup memory, and is rare behind the first tiles.
 //   qkv [tokens, QKV_SIZE]   keys, values [rows, HEAD_DIM]   output [tokens, NUM_HEADS * HEAD_DIM]
 // Where a pass has too few rows to fill the GPU, each part of the slots has workgroups of its own, whose outputs and
@@ -12,9 +12,9 @@ enable chromium_experimental_subgroup_matrix;
 diagnostic(off, chromium.subgroup_matrix_uniformity);
 #include "common/prefill_rows.wgsl"
 
-alias Left = subgroup_matrix_left<f16, 16, 16>;
-alias Right = subgroup_matrix_right<f16, 16, 16>;
-alias Result = subgroup_matrix_result<f32, 16, 16>;
+alias Left = subgroup_matrix_left<f16, SIDE, SIDE>;
+alias Right = subgroup_matrix_right<f16, SIDE, SIDE>;
+alias Result = subgroup_matrix_result<f32, SIDE, SIDE>;
 
 // Sum of a row that saw nothing, which makes its output 0 and its log-sum-exp LOWEST.
 const NOTHING = 1e-30;
@@ -22,11 +22,14 @@ const LARGEST = vec4(65504.0);
 // Weights reach 2 to this before their row's maximum is raised.
 const HEADROOM = 8.0;
 
-const WORKGROUP = 128u;
-const MATRICES = HEAD_DIM / 16u;       // across a row of queries or results
-const TILE_MATRICES = TILE / 16u;
+const SUBGROUPS = ROWS / SIDE;
+const WORKGROUP = SUBGROUPS * SUBGROUP;
+const SHARERS = SUBGROUP / SIDE;         // invocations that share the softmax of a row
+const MATRICES = HEAD_DIM / SIDE;       // across a row of queries or results
+const TILE_MATRICES = TILE / SIDE;
 // Rows that lie 16 bytes apart modulo a bank's round reach distinct banks.
 const STRIDE = HEAD_DIM + 8u;
+const FOURS = TILE / (4u * SHARERS);    // of a tile's slots, that an invocation has of its row
 const WEIGHT_STRIDE = TILE + 8u;
 const SCORE_STRIDE = TILE + 8u;
 // Weights take the place of the keys they come from.
@@ -36,7 +39,7 @@ const VALUES_AT = max(TILE * STRIDE, ROWS * WEIGHT_STRIDE);
 var<workgroup> tile: array<f16, max(VALUES_AT + TILE * STRIDE, ROWS * STRIDE)>;
 var<workgroup> score_tile: array<f32, ROWS * SCORE_STRIDE>;
 // Whether a row of each subgroup needs its results scaled.
-var<workgroup> grown: array<u32, 4>;
+var<workgroup> grown: array<u32, SUBGROUPS>;
 
 fn write4(at: u32, four: vec4<f32>) {
   let halves = vec4<f16>(four);
@@ -54,7 +57,7 @@ fn main(
 ) {
   let kv_head = workgroup.y;
   let rows = rows_of(workgroup, num_workgroups);
-  let subgroup = local_index / 32u;
+  let subgroup = local_index / SUBGROUP;
 
   for (var i = local_index; i < ROWS * VECTORS; i += WORKGROUP) {
     let row = row_at(rows, i / VECTORS);
@@ -66,12 +69,12 @@ fn main(
   var queries: array<Left, MATRICES>;
   var results: array<Result, MATRICES>;
   for (var d = 0u; d < MATRICES; d++) {
-    queries[d] = subgroupMatrixLoad<Left, row_major>(&tile, 16u * subgroup * STRIDE + 16u * d, STRIDE);
+    queries[d] = subgroupMatrixLoad<Left, row_major>(&tile, SIDE * subgroup * STRIDE + SIDE * d, STRIDE);
   }
 
-  // This invocation's row, of which it has every other four columns.
-  let row_in_tile = local_index / 2u;
-  let half = local_index % 2u;
+  // This invocation's row, of which it has every SHARERS-th four columns.
+  let row_in_tile = local_index / SHARERS;
+  let half = local_index % SHARERS;
   let row = row_at(rows, row_in_tile);
   let token = row / GROUP_SIZE;
   let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
@@ -104,36 +107,36 @@ fn main(
     }
     workgroupBarrier();
 
-    let own_scores = 16u * subgroup * SCORE_STRIDE;
+    let own_scores = SIDE * subgroup * SCORE_STRIDE;
     for (var j = 0u; j < TILE_MATRICES; j++) {
       // Not from a variable without initialiser: Dawn leaves it what it was in the turn before.
-      let first_keys = subgroupMatrixLoad<Right, col_major>(&tile, 16u * j * STRIDE, STRIDE);
+      let first_keys = subgroupMatrixLoad<Right, col_major>(&tile, SIDE * j * STRIDE, STRIDE);
       var scores = subgroupMatrixMultiply<f32>(queries[0], first_keys);
       for (var d = 1u; d < MATRICES; d++) {
-        let right = subgroupMatrixLoad<Right, col_major>(&tile, 16u * j * STRIDE + 16u * d, STRIDE);
+        let right = subgroupMatrixLoad<Right, col_major>(&tile, SIDE * j * STRIDE + SIDE * d, STRIDE);
         scores = subgroupMatrixMultiplyAccumulate(queries[d], right, scores);
       }
-      subgroupMatrixStore<row_major>(&score_tile, own_scores + 16u * j, scores, SCORE_STRIDE);
+      subgroupMatrixStore<row_major>(&score_tile, own_scores + SIDE * j, scores, SCORE_STRIDE);
     }
     workgroupBarrier();
 
-    var weights: array<vec4<f32>, TILE / 8u>;
+    var weights: array<vec4<f32>, FOURS>;
     var four_max = vec4(MASKED);
-    for (var j = 0u; j < TILE / 8u; j++) {
-      let at = row_in_tile * SCORE_STRIDE + 8u * j + 4u * half;
+    for (var j = 0u; j < FOURS; j++) {
+      let at = row_in_tile * SCORE_STRIDE + 4u * (SHARERS * j + half);
       weights[j] = vec4(score_tile[at], score_tile[at + 1u], score_tile[at + 2u], score_tile[at + 3u]);
     }
     if (WINDOW > 0u || tile_slot + TILE > common_end) {
-      for (var j = 0u; j < TILE / 8u; j++) {
-        let slots = tile_slot + 8u * j + 4u * half + vec4(0u, 1u, 2u, 3u);
+      for (var j = 0u; j < FOURS; j++) {
+        let slots = tile_slot + 4u * (SHARERS * j + half) + vec4(0u, 1u, 2u, 3u);
         var is_seen = slots < vec4(seen_end);
         if (WINDOW > 0u) { is_seen &= slots + WINDOW > vec4(query_slot); }
         weights[j] = select(vec4(MASKED), weights[j], is_seen);
       }
     }
-    for (var j = 0u; j < TILE / 8u; j++) { four_max = max(four_max, weights[j]); }
+    for (var j = 0u; j < FOURS; j++) { four_max = max(four_max, weights[j]); }
     var tile_max = max(max(four_max.x, four_max.y), max(four_max.z, four_max.w));
-    tile_max = max(tile_max, subgroupShuffleXor(tile_max, 1u));
+    if (SHARERS > 1u) { tile_max = max(tile_max, subgroupShuffleXor(tile_max, 1u)); }
 
     var correction = 1.0;
     // Without a weight so far there is nothing to scale.
@@ -144,30 +147,32 @@ fn main(
       row_max = tile_max;
     }
     var four_sum = vec4(0.0);
-    for (var j = 0u; j < TILE / 8u; j++) {
+    for (var j = 0u; j < FOURS; j++) {
       let weight = exp2(weights[j] - row_max);
       four_sum += weight;
-      write4(row_in_tile * WEIGHT_STRIDE + 8u * j + 4u * half, weight);
+      write4(row_in_tile * WEIGHT_STRIDE + 4u * (SHARERS * j + half), weight);
     }
     row_sum = row_sum * correction + dot(four_sum, vec4(1.0));
 
     let any_scales = subgroupAny(scales);
-    if (local_index % 32u == 0u) { grown[subgroup] = u32(any_scales); }
+    if (local_index % SUBGROUP == 0u) { grown[subgroup] = u32(any_scales); }
     // Its barriers also stand between weights written and read.
     let has_grown = workgroupUniformLoad(&grown);
-    if ((has_grown[0] | has_grown[1] | has_grown[2] | has_grown[3]) != 0u) {
+    var grew = 0u;
+    for (var i = 0u; i < SUBGROUPS; i++) { grew |= has_grown[i]; }
+    if (grew != 0u) {
       for (var first = 0u; first < MATRICES; first += TILE_MATRICES) {
         for (var j = 0u; j < min(TILE_MATRICES, MATRICES - first); j++) {
-          subgroupMatrixStore<row_major>(&score_tile, own_scores + 16u * j, results[first + j], SCORE_STRIDE);
+          subgroupMatrixStore<row_major>(&score_tile, own_scores + SIDE * j, results[first + j], SCORE_STRIDE);
         }
         workgroupBarrier();
-        for (var i = half; i < TILE; i += 2u) {
+        for (var i = half; i < TILE; i += SHARERS) {
           score_tile[row_in_tile * SCORE_STRIDE + i] *= correction;
         }
         workgroupBarrier();
         for (var j = 0u; j < min(TILE_MATRICES, MATRICES - first); j++) {
           results[first + j] =
-            subgroupMatrixLoad<Result, row_major>(&score_tile, own_scores + 16u * j, SCORE_STRIDE);
+            subgroupMatrixLoad<Result, row_major>(&score_tile, own_scores + SIDE * j, SCORE_STRIDE);
         }
         // The next results overwrite these.
         workgroupBarrier();
@@ -176,30 +181,31 @@ fn main(
 
     for (var j = 0u; j < TILE_MATRICES; j++) {
       let left = subgroupMatrixLoad<Left, row_major>(
-        &tile, 16u * subgroup * WEIGHT_STRIDE + 16u * j, WEIGHT_STRIDE);
+        &tile, SIDE * subgroup * WEIGHT_STRIDE + SIDE * j, WEIGHT_STRIDE);
       for (var d = 0u; d < MATRICES; d++) {
         let right = subgroupMatrixLoad<Right, row_major>(
-          &tile, VALUES_AT + 16u * j * STRIDE + 16u * d, STRIDE);
+          &tile, VALUES_AT + SIDE * j * STRIDE + SIDE * d, STRIDE);
         results[d] = subgroupMatrixMultiplyAccumulate(left, right, results[d]);
       }
     }
   }
 
-  row_sum = max(row_sum + subgroupShuffleXor(row_sum, 1u), NOTHING);
+  if (SHARERS > 1u) { row_sum += subgroupShuffleXor(row_sum, 1u); }
+  row_sum = max(row_sum, NOTHING);
   let target_row = (workgroup.z * step.num_tokens + token) * NUM_HEADS + head;
   let is_own = is_own_row(rows, row_in_tile, row);
   for (var first = 0u; first < MATRICES; first += TILE_MATRICES) {
     let count = min(TILE_MATRICES, MATRICES - first);
     for (var j = 0u; j < count; j++) {
       subgroupMatrixStore<row_major>(
-        &score_tile, 16u * subgroup * SCORE_STRIDE + 16u * j, results[first + j], SCORE_STRIDE);
+        &score_tile, SIDE * subgroup * SCORE_STRIDE + SIDE * j, results[first + j], SCORE_STRIDE);
     }
     workgroupBarrier();
     if (is_own) {
-      for (var i = half; i < 4u * count; i += 2u) {
+      for (var i = half; i < SIDE / 4u * count; i += SHARERS) {
         let at = row_in_tile * SCORE_STRIDE + 4u * i;
         let four = vec4(score_tile[at], score_tile[at + 1u], score_tile[at + 2u], score_tile[at + 3u]);
-        output[target_row * VECTORS + 4u * first + i] = four / row_sum;
+        output[target_row * VECTORS + SIDE / 4u * first + i] = four / row_sum;
       }
     }
     workgroupBarrier();

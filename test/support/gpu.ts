@@ -4,7 +4,7 @@ import { UserError } from "../../src/engine/errors.ts";
 import { withoutOptionalFeatures } from "../../src/engine/gpu/capabilities.ts";
 import type { CommandList } from "../../src/engine/gpu/commandList.ts";
 import { type Gpu, type GpuOptions, openGpu } from "../../src/engine/gpu/device.ts";
-import { offersMatrixUnits } from "../../src/engine/model/operations/parts.ts";
+import { matrixShapeOf } from "../../src/engine/model/operations/parts.ts";
 import { skip } from "./skip.ts";
 
 /** Inside a `describe`: open a device before its tests and close it behind them. Call the result within a test. */
@@ -26,11 +26,12 @@ export function useGpu(options: GpuOptions = {}): () => Gpu {
   };
 }
 
-/** As `useGpu`, on matrix units, whatever their check says; skips where the adapter has none. */
+/** As `useGpu`, on matrix units, imitated ones too, whatever their check says; skips where the adapter has none. */
 export function useMatrixUnits(): () => Gpu {
   const gpu = useGpu({ restrict: (offered) => ({ ...offered, usesMatrixUnits: true }) });
   before(function () {
-    if (!offersMatrixUnits(gpu().capabilities)) skip(this, "the adapter has no f16 matrix units");
+    if (matrixShapeOf(gpu().capabilities) === undefined)
+      skip(this, "the adapter has no f16 matrix units");
   });
   return gpu;
 }

@@ -6,7 +6,7 @@ import type { Capabilities } from "../../gpu/capabilities.ts";
 import { float, type KernelSource } from "../../gpu/linkKernel.ts";
 import { KEPT_QUERIES } from "./keptQueries.ts";
 import { type KeyBiasShape, keyBiasLink } from "./keyBias.ts";
-import { boundPart, hasMatrixUnits, reducePart, runsLanes } from "./parts.ts";
+import { boundPart, type MatrixShape, matrixShapeOf, reducePart, runsLanes } from "./parts.ts";
 import { type HeadShape, qkvSize } from "./rope.ts";
 import { TAIL_ROWS_PART, tailConstants } from "./tailAttention.ts";
 
@@ -175,13 +175,14 @@ export function prefillSource(
     ...bias.constants,
   };
   if (runsLanes(capabilities)) return { file: "attention_prefill_lanes.wgsl", parts, constants };
-  const matrixTile = matrixTileOf(capabilities, shape);
-  if (matrixTile !== undefined) {
+  const matrix = matrixTileOf(capabilities, shape);
+  if (matrix !== undefined) {
+    const { side, subgroup, tile } = matrix;
     const fit = { KEYS_FIT: shape.keyType === "f16", VALUES_FIT: shape.valueType === "f16" };
     return {
       file: "attention_prefill_matrix.wgsl",
       parts,
-      constants: { ...constants, ...fit, TILE: matrixTile },
+      constants: { ...constants, ...fit, TILE: tile, SIDE: side, SUBGROUP: subgroup },
     };
   }
   const tile = tileOf(shape.headDim);
@@ -248,21 +249,24 @@ export function tileOf(headDim: number): number {
   return Math.max(4, Math.min(32, Math.floor(WORKGROUP_BYTES / (8 * headDim) / 4) * 4));
 }
 
-/** Keys of a tile of attention_prefill_matrix.wgsl, the most whose tiles fit; undefined where it does not serve. */
-function matrixTileOf(capabilities: Capabilities, shape: AttentionShape): number | undefined {
-  if (!hasMatrixUnits(capabilities)) return undefined;
-  const { headDim, keyType, valueType, lse } = shape;
+/** Matrices and keys of a tile of attention_prefill_matrix.wgsl, the most whose tiles fit; undefined where it does not serve. */
+function matrixTileOf(
+  capabilities: Capabilities,
+  { headDim, keyType, valueType, lse }: AttentionShape,
+): (MatrixShape & { readonly tile: number }) | undefined {
+  const matrices = matrixShapeOf(capabilities);
   // F32 rows would lose too much in f16; the sums over a repeat are kept by one invocation a row.
   if (headDim % 16 !== 0 || keyType === "f32" || valueType === "f32" || lse === "repeat") {
     return undefined;
   }
   const available = capabilities.limits.maxComputeWorkgroupStorageSize ?? WORKGROUP_BYTES;
-  return [64, 32, 16].find((tile) => {
+  const tile = [64, 32, 16].find((tile) => {
     const stride = headDim + 8;
     const keysOrWeights = Math.max(tile * stride, ROWS * (tile + 8));
     const halves = Math.max(keysOrWeights + tile * stride, ROWS * stride);
-    return 2 * halves + 4 * ROWS * (tile + 8) + 16 <= available;
+    return 2 * halves + 4 * ROWS * (tile + 8) + 32 <= available;
   });
+  return matrices && tile ? { ...matrices, tile } : undefined;
 }
 
 /** Slots per workgroup: as many as leave room for their weights beside queries and sums. */
