@@ -134,7 +134,10 @@ fn main(
         weights[j] = select(vec4(MASKED), weights[j], is_seen);
       }
     }
-    for (var j = 0u; j < FOURS; j++) { four_max = max(four_max, weights[j]); }
+    for (var j = 0u; j < FOURS; j++) {
+      four_max = max(four_max, weights[j]);
+      observe_scores(heads[kv_head], weights[j], tile_slot + 4u * (SHARERS * j + half));
+    }
     var tile_max = max(max(four_max.x, four_max.y), max(four_max.z, four_max.w));
     if (SHARERS > 1u) { tile_max = max(tile_max, subgroupShuffleXor(tile_max, 1u)); }
 
@@ -190,7 +193,10 @@ fn main(
     }
   }
 
-  if (SHARERS > 1u) { row_sum += subgroupShuffleXor(row_sum, 1u); }
+  if (SHARERS > 1u) {
+    row_sum += subgroupShuffleXor(row_sum, 1u);
+    observe_others(subgroupShuffleXor(observed(), 1u));
+  }
   row_sum = max(row_sum, NOTHING);
   let target_row = (workgroup.z * step.num_tokens + token) * NUM_HEADS + head;
   let is_own = is_own_row(rows, row_in_tile, row);

@@ -2,7 +2,7 @@
 //   lse [tokens, NUM_HEADS]
 @group(0) @binding(LSE_BINDING) var<storage, read_write> lse: array<f32>;
 
-fn observe_scores(head: Head, scores: vec4<f32>, first_slot: u32) {}
+#include "common/observed_nothing.wgsl"
 
 fn emit_lse(row: u32, all: f32) {
   lse[row] = all;

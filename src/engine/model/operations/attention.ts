@@ -20,6 +20,7 @@ import {
 } from "./attentionKernels.ts";
 import type { KeptQueries } from "./keptQueries.ts";
 import { type KeyBiasBuffers, keyBiasBindings } from "./keyBias.ts";
+import { encodePass, lseBuffers, partStatisticsBytes } from "./prefillPass.ts";
 
 export type { AttentionShape } from "./attentionKernels.ts";
 
@@ -109,36 +110,10 @@ export class Attention {
 
   /** Causal attention of a pass of `tokens` queries, when a head holds at most `length` slots. */
   encodePrefill(commands: CommandList, buffers: PassBuffers, tokens: number, length: number): void {
-    const { qkv, cache, output, step, partial, statistics } = buffers;
     const { shape } = this;
-    const cached = [qkv, cache.keys, cache.values];
-    const bias = keyBiasBindings(shape.keyBias, cache);
-    const grid = prefillGrid(shape, tokens);
     const parts = prefillParts(this.#capabilities, shape, { tokens, length });
-    const merge = this.#prefillMerge;
-    if (parts === 1 || merge === undefined) {
-      // Whoever wants no log-sum-exps gets a kernel all the same that emits them, for passes that are split.
-      const unwanted = merge !== undefined && (shape.lse ?? "none") === "none";
-      const lse = unwanted ? [statistics] : this.#lse(buffers);
-      commands.dispatch(
-        this.#prefill,
-        [...cached, output, step, cache.heads, ...lse, ...bias],
-        grid,
-      );
-      return;
-    }
-    const rows = tokens * shape.numHeads;
-    const lses = { buffer: statistics, offset: 0, size: 4 * parts * rows };
-    commands.dispatch(
-      this.#prefill,
-      [...cached, partial, step, cache.heads, lses, ...bias],
-      [...grid, parts],
-    );
-    commands.dispatch(
-      merge,
-      [partial, lses, output, step, ...this.#lse(buffers)],
-      [Math.ceil((rows * shape.headDim) / 4 / MERGE_WORKGROUP)],
-    );
+    const kernels = { shape, prefill: this.#prefill, merge: this.#prefillMerge };
+    encodePass(commands, kernels, buffers, { tokens, grid: prefillGrid(shape, tokens), parts });
   }
 
   /** Attention of one query, when a head holds at most `length` slots. */
@@ -157,7 +132,7 @@ export class Attention {
       this.#merge,
       [
         ...[partial, statistics, output, step, cache.heads],
-        ...[...this.#lse(buffers), ...this.#kept(buffers)],
+        ...[...lseBuffers(this.shape, buffers), ...this.#kept(buffers)],
       ],
       [Math.ceil((numHeads * headDim) / 4 / MERGE_WORKGROUP)],
     );
@@ -178,7 +153,7 @@ export class Attention {
     const whole = splitsPasses ? tokens * numHeads : 0;
     return {
       partial: 4 * Math.max(decoding, passes) * headDim,
-      statistics: Math.max(8 * decoding, 4 * passes, 4 * whole),
+      statistics: Math.max(8 * decoding, partStatisticsBytes(passes), 4 * whole),
     };
   }
 
@@ -199,15 +174,6 @@ export class Attention {
     if (!this.shape.keepsQueries) return [];
     if (kept === undefined) throw new Error("decoding lacks the ring it keeps queries in");
     return [qkv, kept.queries, kept.lse, kept.generation];
-  }
-
-  #lse({ lse, sample }: PassBuffers): GPUBuffer[] {
-    const kind = this.shape.lse ?? "none";
-    const buffers = kind === "none" ? [] : kind === "all" ? [lse] : [lse, sample];
-    return buffers.map((buffer) => {
-      if (buffer === undefined) throw new Error(`attention lacks a buffer for its lse of ${kind}`);
-      return buffer;
-    });
   }
 }
 

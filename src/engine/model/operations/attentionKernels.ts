@@ -18,7 +18,7 @@ export interface AttentionShape extends HeadShape {
   readonly keyType: CacheTypeId;
   readonly valueType: CacheTypeId;
   /** Each query row's log-sum-exp as well: over all slots, or over those that a `Sample` names. */
-  readonly lse?: keyof typeof ROW_LSE;
+  readonly lse?: "none" | "all" | "repeat";
   /** Whether a query of a pass sees its own slot last; false: it sees all slots. */
   readonly isCausal?: boolean;
   /** Where the cache has one: its slots are left to `createTailAttention`, which needs the log-sum-exps, unless `decodesTail`. */
@@ -29,10 +29,14 @@ export interface AttentionShape extends HeadShape {
   readonly keepsQueries?: boolean;
 }
 
+/** Parts behind `#include <row_lse>`, and the bindings that each has. */
 const ROW_LSE = {
-  none: "common/lse_dropped.wgsl",
-  all: "common/lse_emitted.wgsl",
-  repeat: "common/lse_of_repeat.wgsl",
+  none: { file: "common/lse_dropped.wgsl", buffers: 0 },
+  all: { file: "common/lse_emitted.wgsl", buffers: 1 },
+  repeat: { file: "common/lse_of_repeat.wgsl", buffers: 2 },
+  /** Both of each part of a pass that is split. */
+  repeatInParts: { file: "common/lse_of_repeat_parts.wgsl", buffers: 3 },
+  repeatJoined: { file: "common/lse_of_repeat_joined.wgsl", buffers: 2 },
 };
 
 export const STORE_WORKGROUP = 32;
@@ -99,17 +103,19 @@ export function attentionSources(
         ...lse.binding(5),
       },
     },
-    ...(splitsPrefill(capabilities, shape) ? [prefillMergeSource(shape)] : []),
+    ...prefillMergeSources(capabilities, shape),
   ];
 }
 
-function prefillMergeSource(shape: AttentionShape): KernelSource {
-  const lse = rowLse(shape.lse);
-  return {
-    file: "attention_prefill_merge.wgsl",
-    parts: lse.part,
-    constants: { ...headConstants(shape), WORKGROUP_SIZE: MERGE_WORKGROUP, ...lse.binding(4) },
-  };
+/** What joins the parts of a pass, where passes may be split. */
+export function prefillMergeSources(
+  capabilities: Capabilities,
+  shape: AttentionShape,
+): KernelSource[] {
+  if (!splitsPrefill(capabilities)) return [];
+  const lse = rowLse(shape.lse === "repeat" ? "repeatJoined" : shape.lse);
+  const constants = { ...headConstants(shape), WORKGROUP_SIZE: MERGE_WORKGROUP, ...lse.binding(4) };
+  return [{ file: "attention_prefill_merge.wgsl", parts: lse.part, constants }];
 }
 
 /** The part behind `#include <row_lse>`, and the constant with its first binding, behind those of the kernel. */
@@ -120,8 +126,8 @@ function rowLse(lse: keyof typeof ROW_LSE = "none"): {
   binding(number: number): Record<string, number>;
 } {
   return {
-    part: { row_lse: ROW_LSE[lse] },
-    buffers: { none: 0, all: 1, repeat: 2 }[lse],
+    part: { row_lse: ROW_LSE[lse].file },
+    buffers: ROW_LSE[lse].buffers,
     binding: (number) => (lse === "none" ? {} : { LSE_BINDING: number }),
   };
 }
@@ -153,8 +159,8 @@ export function prefillSource(
   shape: AttentionShape,
   blocks: "all" | "listed",
 ): KernelSource {
-  const isSplit = blocks === "all" && splitsPrefill(capabilities, shape);
-  const lse = rowLse(isSplit ? "all" : shape.lse);
+  const partsLse = shape.lse === "repeat" ? "repeatInParts" : "all";
+  const lse = rowLse(splitsPrefill(capabilities) ? partsLse : shape.lse);
   const lseBinding = blocks === "listed" ? 7 : 6;
   const bias = keyBiasLink(shape.keyBias, lseBinding + lse.buffers);
   const span = spanOf(shape);
@@ -202,10 +208,9 @@ export function prefillGrid(
   return [Math.ceil((tokens * numHeads) / numKvHeads / ROWS), numKvHeads];
 }
 
-/** Whether the slots of a pass may be split among workgroups. */
-function splitsPrefill(capabilities: Capabilities, { lse }: AttentionShape): boolean {
-  // A CPU has few cores; the sums over a repeat are no weights to join parts by.
-  return capabilities.busyWorkgroups > 1 && !runsLanes(capabilities) && lse !== "repeat";
+/** Whether the slots of a pass may be split among workgroups: a CPU has few cores. */
+function splitsPrefill(capabilities: Capabilities): boolean {
+  return capabilities.busyWorkgroups > 1 && !runsLanes(capabilities);
 }
 
 /** Parts of the slots of a pass that keep the GPU busy. */
@@ -244,6 +249,11 @@ export const LEAST_PART = 512;
 // The smallest workgroup memory WebGPU promises, which leaves room for several workgroups on larger devices.
 const WORKGROUP_BYTES = 16384;
 
+/** Workgroup memory of an adapter. */
+export function workgroupBytes({ limits }: Capabilities): number {
+  return limits.maxComputeWorkgroupStorageSize ?? WORKGROUP_BYTES;
+}
+
 /** Keys whose tile and values' tile fit in workgroup memory, a multiple of 4. */
 export function tileOf(headDim: number): number {
   return Math.max(4, Math.min(32, Math.floor(WORKGROUP_BYTES / (8 * headDim) / 4) * 4));
@@ -252,14 +262,12 @@ export function tileOf(headDim: number): number {
 /** Matrices and keys of a tile of attention_prefill_matrix.wgsl, the most whose tiles fit; undefined where it does not serve. */
 function matrixTileOf(
   capabilities: Capabilities,
-  { headDim, keyType, valueType, lse }: AttentionShape,
+  { headDim, keyType, valueType }: AttentionShape,
 ): (MatrixShape & { readonly tile: number }) | undefined {
   const matrices = matrixShapeOf(capabilities);
-  // F32 rows would lose too much in f16; the sums over a repeat are kept by one invocation a row.
-  if (headDim % 16 !== 0 || keyType === "f32" || valueType === "f32" || lse === "repeat") {
-    return undefined;
-  }
-  const available = capabilities.limits.maxComputeWorkgroupStorageSize ?? WORKGROUP_BYTES;
+  // F32 rows would lose too much in f16.
+  if (headDim % 16 !== 0 || keyType === "f32" || valueType === "f32") return undefined;
+  const available = workgroupBytes(capabilities);
   const tile = [64, 32, 16].find((tile) => {
     const stride = headDim + 8;
     const keysOrWeights = Math.max(tile * stride, ROWS * (tile + 8));
@@ -275,7 +283,7 @@ export function splitOf(
   { numHeads, numKvHeads, headDim }: HeadShape,
 ): number {
   const groupSize = numHeads / numKvHeads;
-  const available = capabilities.limits.maxComputeWorkgroupStorageSize ?? WORKGROUP_BYTES;
+  const available = workgroupBytes(capabilities);
   const fixed = groupSize * 16 * decodeSizeOf(headDim) + 512;
   const split = 2 ** Math.floor(Math.log2((available - fixed) / (4 * groupSize)));
   return Math.max(16, Math.min(256, split));

@@ -7,8 +7,12 @@ import type { CommandList } from "../../gpu/commandList.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import type { Binding, Kernel } from "../../gpu/kernel.ts";
 import type { AttentionBuffers, AttentionShape } from "../operations/attention.ts";
-import { prefillSource } from "../operations/attentionKernels.ts";
-import { keyBiasBindings } from "../operations/keyBias.ts";
+import {
+  prefillMergeSources,
+  prefillParts,
+  prefillSource,
+} from "../operations/attentionKernels.ts";
+import { encodePass, type PassKernels } from "../operations/prefillPass.ts";
 import { BLOCK, type PassBlocks, type SelectorBuffer, type SelectorKernel } from "./selector.ts";
 import { selectHighest } from "./selectorKernels.ts";
 import type { SparsityPlan } from "./sparsityPlan.ts";
@@ -33,7 +37,7 @@ export class SparsePrefill {
   readonly #shape: AttentionShape;
   readonly #chunkLength: number;
   readonly #kernels: readonly CompiledKernel[];
-  readonly #attention: Kernel;
+  readonly #attention: PassKernels;
   /** Blocks attended so far [layers, KV heads]. */
   readonly #attended: GPUBuffer;
   readonly #constants: ReadonlyMap<SelectorBuffer, GPUBuffer>;
@@ -44,7 +48,7 @@ export class SparsePrefill {
   constructor(
     gpu: Gpu,
     plan: SparsityPlan,
-    parts: SparseParts & { kernels: readonly CompiledKernel[]; attention: Kernel },
+    parts: SparseParts & { kernels: readonly CompiledKernel[]; attention: PassKernels },
   ) {
     this.#gpu = gpu;
     this.plan = plan;
@@ -99,7 +103,7 @@ export class SparsePrefill {
     buffers: AttentionBuffers,
     { tokens, cacheLength }: SparsePass,
   ): void {
-    const { qkv, cache, output, step } = buffers;
+    const { qkv, cache, step } = buffers;
     const firstSlot = cacheLength - tokens;
     const key = Math.ceil(cacheLength / BLOCK);
     const blocks: PassBlocks = { query: key - Math.floor(firstSlot / BLOCK), key };
@@ -122,14 +126,14 @@ export class SparsePrefill {
     const { numHeads, numKvHeads } = this.#shape;
     const groupSize = numHeads / numKvHeads;
     const front = ((firstSlot % BLOCK) * groupSize) % BLOCK;
-    commands.dispatch(
-      this.#attention,
-      [
-        ...[qkv, cache.keys, cache.values, output, step, cache.heads, buffer("lists")],
-        ...keyBiasBindings(this.#shape.keyBias, cache),
-      ],
-      [Math.ceil((front + tokens * groupSize) / BLOCK), numKvHeads],
-    );
+    // About what is attended: a threshold of mass takes fewer blocks than it says.
+    const length = Math.ceil(this.plan.threshold * cacheLength);
+    encodePass(commands, this.#attention, buffers, {
+      tokens,
+      grid: [Math.ceil((front + tokens * groupSize) / BLOCK), numKvHeads],
+      parts: prefillParts(this.#gpu.capabilities, this.#shape, { tokens, length }),
+      lists: buffer("lists"),
+    });
     for (let block = key - blocks.query; block < key; block++)
       this.#visible += (block + 1) * numKvHeads;
   }
@@ -191,9 +195,16 @@ export async function createSparsePrefill(
     of,
     kernel: await gpu.kernels.get(of.source),
   }));
-  const attention = gpu.kernels.get(prefillSource(gpu.capabilities, parts.shape, "listed"));
+  const { shape } = parts;
+  const passes = [
+    prefillSource(gpu.capabilities, shape, "listed"),
+    ...prefillMergeSources(gpu.capabilities, shape),
+  ].map((source) => gpu.kernels.get(source));
   const kernels = await Promise.all(compiled);
-  return new SparsePrefill(gpu, plan, { ...parts, kernels, attention: await attention });
+  const [prefill, merge] = await Promise.all(passes);
+  if (prefill === undefined) throw new Error("attention to blocks has a kernel");
+  const attention = { shape, prefill, merge };
+  return new SparsePrefill(gpu, plan, { ...parts, kernels, attention });
 }
 
 /** A selector's kernels, the choice last. */

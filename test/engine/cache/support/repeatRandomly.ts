@@ -53,7 +53,10 @@ export async function repeatRandomly(
       const bytes = 4 * tokens * shape.numHeads * shape.headDim;
       const output = gpu.buffers.allocate({ purpose: "activations", bytes });
       const record = { lse: eviction.lse, sample: eviction.sampleBuffer };
-      const parts = { output, partial: output, statistics: output, ...record };
+      const room = attention.partialBytes(firstSlot + tokens, tokens);
+      const allocate = (bytes: number) => gpu.buffers.allocate({ purpose: "activations", bytes });
+      const scratch = { partial: allocate(room.partial), statistics: allocate(room.statistics) };
+      const parts = { output, ...scratch, ...record };
       const buffers = { qkv, cache: layer, step, ...parts };
       const sample = {
         ...{ first: 0, stride: 1, count: tokens },

@@ -3,7 +3,10 @@
 
 import assert from "node:assert/strict";
 import type { CacheTypeId } from "../../../../src/engine/cache/types.ts";
-import { withoutOptionalFeatures } from "../../../../src/engine/gpu/capabilities.ts";
+import {
+  type Capabilities,
+  withoutOptionalFeatures,
+} from "../../../../src/engine/gpu/capabilities.ts";
 import { CommandList } from "../../../../src/engine/gpu/commandList.ts";
 import type { Gpu } from "../../../../src/engine/gpu/device.ts";
 import { qkvSize } from "../../../../src/engine/model/operations/rope.ts";
@@ -62,6 +65,17 @@ describe("sparse prefill", function () {
 describe("sparse prefill, without f16 and subgroups", function () {
   this.timeout(180_000);
   suite(useGpu({ restrict: withoutOptionalFeatures }), cases.slice(1, 3));
+});
+
+describe("sparse prefill split into parts, without f16 and subgroups", function () {
+  this.timeout(180_000);
+  const restrict = (offered: Capabilities): Capabilities => ({
+    ...withoutOptionalFeatures(offered),
+    busyWorkgroups: 1024,
+  });
+  suite(useGpu({ restrict }), [
+    { headDim: 8, groupSize: 2, before: 2290, tokens: 40, threshold: 0.5 },
+  ]);
 });
 
 describe("sparse prefill on matrix units", function () {
