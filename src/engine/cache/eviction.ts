@@ -9,7 +9,7 @@ import type { AttentionShape } from "../model/operations/attention.ts";
 import { keyBiasBindings } from "../model/operations/keyBias.ts";
 import type { CachePlan } from "./cachePlan.ts";
 import type { LayerCache } from "./cacheShape.ts";
-import { evictionSources, GATHER_COLUMNS, recordedSlots } from "./evictionKernels.ts";
+import { evictionSources, GATHER_COLUMNS } from "./evictionKernels.ts";
 import { GeneratedQueries, keptForm } from "./generatedQueries.ts";
 import type { KvCache } from "./kvCache.ts";
 import { isRanked, type LayerBudget } from "./layerBudgets.ts";
@@ -17,6 +17,7 @@ import type { QueryRope, ScoreBuffer, ScoreKernel } from "./policies/policy.ts";
 import { type QuerySample, QuerySamples } from "./querySamples.ts";
 import { createQueryStatistics, type QueryStatistics } from "./queryStatistics.ts";
 import type { EvictedLayer } from "./recall/spill.ts";
+import { recordedSlots } from "./recordKernels.ts";
 import { createSharedSelection, type SharedSelection } from "./sharedSelection.ts";
 import { rowBytes } from "./types.ts";
 

@@ -1,24 +1,15 @@
 // The kernels behind evictions, with their parts and constants.
 
 import type { Capabilities } from "../gpu/capabilities.ts";
-import { float, type KernelSource } from "../gpu/linkKernel.ts";
-import { type AttentionShape, tileOf } from "../model/operations/attentionKernels.ts";
-import { keyBiasLink } from "../model/operations/keyBias.ts";
-import { boundPart, runsLanes } from "../model/operations/parts.ts";
-import { qkvSize } from "../model/operations/rope.ts";
-import { cacheTypes, rowBytes } from "./types.ts";
+import type { KernelSource } from "../gpu/linkKernel.ts";
+import type { AttentionShape } from "../model/operations/attentionKernels.ts";
+import { sumsSource } from "./recordKernels.ts";
+import { rowBytes } from "./types.ts";
 
 /** Columns of a row that one workgroup gathers. */
 export const GATHER_COLUMNS = 16;
-const RECORD_WORKGROUP = 64;
 const SELECT_WORKGROUP = 256;
 const GATHER_WORKGROUP = 64;
-
-/** Slots whose column sums one workgroup adds up. */
-export function recordedSlots(capabilities: Capabilities): number {
-  // A lane of a CPU takes two, so that a query row loaded serves twice.
-  return runsLanes(capabilities) ? 2 * RECORD_WORKGROUP : RECORD_WORKGROUP;
-}
 
 export interface EvictionSources {
   readonly sums: KernelSource;
@@ -35,19 +26,7 @@ export function evictionSources(
   shape: AttentionShape,
   takesMaximum = false,
 ): EvictionSources {
-  const { numHeads, numKvHeads, headDim, keyType, valueType } = shape;
-  const bias = keyBiasLink(shape.keyBias, 7);
-  const keyCache = { key_cache: cacheTypes[keyType].part, ...bias.parts };
-  const record = {
-    WORKGROUP_SIZE: RECORD_WORKGROUP,
-    NUM_HEADS: numHeads,
-    NUM_KV_HEADS: numKvHeads,
-    HEAD_DIM: headDim,
-    QKV_SIZE: qkvSize(shape),
-    SCALE: float(shape.scale),
-    TAKES_MAXIMUM: takesMaximum,
-    ...bias.constants,
-  };
+  const { numKvHeads, headDim, keyType, valueType } = shape;
   const gather = (rowWords: number): KernelSource => ({
     file: "gather_rows.wgsl",
     constants: {
@@ -58,13 +37,7 @@ export function evictionSources(
     },
   });
   return {
-    sums: runsLanes(capabilities)
-      ? { file: "attention_sums_lanes.wgsl", parts: keyCache, constants: record }
-      : {
-          file: "attention_sums.wgsl",
-          parts: { ...keyCache, ...boundPart(capabilities) },
-          constants: { ...record, TILE: tileOf(headDim) },
-        },
+    sums: sumsSource(capabilities, shape, takesMaximum),
     select: {
       file: "select_slots.wgsl",
       constants: { WORKGROUP_SIZE: SELECT_WORKGROUP, NUM_KV_HEADS: numKvHeads },

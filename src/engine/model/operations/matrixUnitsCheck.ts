@@ -1,6 +1,7 @@
-// Whether an adapter's matrix units compute what they should: a product and a prefill attention, each of several tiles that
-// are not full, beside the same on the host. Drivers implement matrix units as an extension, and some of them wrongly.
+// Whether an adapter's matrix units compute what they should: a product, a prefill attention and a record of attention, each of
+// several tiles that are not full, beside the same on the host. Drivers implement matrix units as an extension, and some of them wrongly.
 
+import { RECORDED_SLOTS, sumsSource } from "../../cache/recordKernels.ts";
 import { BufferUsage } from "../../gpu/bufferUsage.ts";
 import { CommandList } from "../../gpu/commandList.ts";
 import type { Gpu } from "../../gpu/device.ts";
@@ -35,7 +36,8 @@ const TOLERANCE = 0.01;
 export async function checkMatrixUnits(gpu: Gpu): Promise<void> {
   const own: GPUBuffer[] = [];
   try {
-    const results = await Promise.all([encodeProduct(gpu, own), encodeAttention(gpu, own)]);
+    const trials = [encodeProduct, encodeAttention, encodeRecord];
+    const results = await Promise.all(trials.map((encode) => encode(gpu, own)));
     const encoder = gpu.device.createCommandEncoder();
     for (const { commands } of results) commands.encode(encoder);
     gpu.device.queue.submit([encoder.finish()]);
@@ -137,6 +139,57 @@ async function encodeAttention(gpu: Gpu, own: GPUBuffer[]): Promise<Trial> {
     return result;
   };
   return { name: "attention", commands, output, expected };
+}
+
+/** The most attention that each slot gets, from log-sum-exps of the host's. */
+async function encodeRecord(gpu: Gpu, own: GPUBuffer[]): Promise<Trial> {
+  const { numHeads, headDim, numKvHeads, scale } = ATTENTION;
+  const tokens = ATTENTION_TOKENS;
+  const rowSize = qkvSize(ATTENTION);
+  // Weights of a maximum are at most 1, which the tolerance is for.
+  const kernel = await gpu.kernels.get(sumsSource(gpu.capabilities, ATTENTION, true));
+  const qkv = halves(tokens * rowSize, 6);
+  const keys = halves(tokens * headDim, 7);
+  const score = (token: number, head: number, slot: number): number =>
+    scale *
+    dot(
+      { values: qkv.values, from: token * rowSize + head * headDim },
+      { values: keys.values, from: slot * headDim },
+      headDim,
+    );
+  const lse = Float32Array.from({ length: tokens * numHeads }, (_, row) => {
+    const token = Math.floor(row / numHeads);
+    let sum = 0;
+    for (let slot = 0; slot <= token; slot++) sum += Math.exp(score(token, row % numHeads, slot));
+    return Math.log2(sum);
+  });
+  const uniform = (words: ArrayBufferView): GPUBuffer =>
+    gpu.buffers.upload("parameters", words, {
+      usage: BufferUsage.UNIFORM | BufferUsage.COPY_DST,
+    });
+  const output = gpu.buffers.allocate({ purpose: "activations", bytes: 4 * tokens });
+  const bindings = [
+    ...[qkv.values, keys.bits, lse].map((data) => gpu.buffers.upload("activations", data)),
+    ...[output, stepOf(gpu, tokens)],
+    // All queries, all slots.
+    ...[Uint32Array.of(0, 1, tokens, 0, 0, tokens, 0, tokens), new Int32Array(4 * numKvHeads)].map(
+      uniform,
+    ),
+  ];
+  own.push(...bindings);
+  const commands = new CommandList();
+  commands.dispatch(kernel, bindings, [Math.ceil(tokens / RECORDED_SLOTS), numKvHeads]);
+  const expected = (): Float32Array =>
+    Float32Array.from({ length: tokens }, (_, slot) => {
+      let largest = 0;
+      for (let token = slot; token < tokens; token++)
+        for (let head = 0; head < numHeads; head++) {
+          const row = lse[token * numHeads + head] ?? 0;
+          largest = Math.max(largest, Math.exp(score(token, head, slot)) / 2 ** row);
+        }
+      return largest;
+    });
+  return { name: "the record of attention", commands, output, expected };
 }
 
 function stepOf(gpu: Gpu, numTokens: number): GPUBuffer {
