@@ -9,7 +9,7 @@ import { openCheckedGpu } from "../../src/engine/openCheckedGpu.ts";
 import { useGpu } from "../support/gpu.ts";
 
 describe("openCheckedGpu", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const opened: Gpu[] = [];
   const open = async (...options: Parameters<typeof openCheckedGpu>): Promise<Gpu> => {
     const gpu = await openCheckedGpu(...options);
