@@ -129,9 +129,9 @@ const SMALL_SHAPE = {
 /** Prompts of several chunks and, in Gemma's case, of several windows. */
 export const longCases: readonly ModelCase[] = [
   {
-    name: "llama f16, 2,100 tokens",
+    name: "llama f16, 1,100 tokens",
     model: { ...llama, format: "f16", shape: SMALL_SHAPE },
-    numTokens: 2100,
+    numTokens: 1100,
   },
   {
     name: "gemma3 q8_0, 600 tokens, window of 256",

@@ -26,7 +26,12 @@ const TOKENS = randomPrompt(90);
  * What GPUs compute with other kernels than CPUs do. The rest is the same on both: a software adapter takes minutes to compile it
  * a second time for a device that lacks something.
  */
-const OWN_KERNELS = { policies: ["h2o"], selectors: ["antidiagonal", "vertical-slash"] };
+const OWN_KERNELS = {
+  types: ["q4_0"],
+  policies: ["h2o"],
+  selectors: ["antidiagonal", "vertical-slash"],
+  movesPositions: false,
+} as const;
 const F32 = { cacheTypeK: "f32", cacheTypeV: "f32", chunkLength: 32 };
 
 describe("a cache whose keys are held without a large bias", function () {
@@ -37,8 +42,7 @@ describe("a cache whose keys are held without a large bias, without f16 and subg
   this.timeout(300_000);
   suite({
     gpu: { restrict: withoutOptionalFeatures },
-    selectors: OWN_KERNELS.selectors,
-    policies: OWN_KERNELS.policies,
+    ...OWN_KERNELS,
   });
 });
 
@@ -46,12 +50,17 @@ interface Scope {
   readonly gpu?: GpuOptions;
   readonly selectors?: readonly string[];
   readonly policies?: readonly string[];
+  readonly types?: readonly ("q8_0" | "q4_0")[];
+  /** Whether to try positions that begin anew, or move with evictions. */
+  readonly movesPositions?: boolean;
 }
 
 function suite({
   gpu,
   selectors = Object.keys(prefillSelectors),
   policies = Object.keys(cachePolicies).filter((id) => id !== "full"),
+  types = ["q8_0", "q4_0"],
+  movesPositions = true,
 }: Scope = {}): void {
   const folder = useTemporaryFolder();
   const random: RandomModel = {
@@ -81,7 +90,7 @@ function suite({
     assertClose(await nllOf({ cacheTypeK: "f16" }), reference(), 0.5);
   });
 
-  for (const type of ["q8_0", "q4_0"] as const)
+  for (const type of types)
     it(`is ten times as near with ${type} as with the bias inside`, async () => {
       const exact = reference();
       const inside = meanError(reference({ keyRounding: { type, bias: "inside" } }), exact);
@@ -100,7 +109,8 @@ function suite({
     }
   });
 
-  it("holds with positions that begin anew", async () => {
+  const itMoves = movesPositions ? it : () => {};
+  itMoves("holds with positions that begin anew", async () => {
     const dualChunk = dualChunkOf(64);
     const nll = await nllOf({ positionScheme: "dual-chunk" });
     assertClose(nll, reference({ dualChunk, contextLength: 64 }), 5e-3);
@@ -138,7 +148,7 @@ function suite({
       assertClose(apart, whole, cachePolicy === "expected-attention" ? 0.5 : 5e-3);
     });
 
-  it("keeps it where heads compete, and where positions are those in the cache", async () => {
+  itMoves("keeps it where heads compete, and where positions are those in the cache", async () => {
     const competing = {
       ...{ cachePolicy: "key-diff", cacheAllocation: "head-adaptive", cacheBudget: 40 },
       ...{ positionScheme: "original", chunkLength: 16 },
