@@ -195,6 +195,10 @@ describe("Lectern in VS Code", function () {
       await window.command("Lectern: Ask About Workspace");
       await window.chat();
       await window.openFile("chronicle.md");
+      // It hears of one a moment after its tab is drawn: its own label tells.
+      await window.command("Lectern: Ask About Active File");
+      const chat = await window.chat();
+      await chat.locator(".pick-label", { hasText: "chronicle.md" }).waitFor();
       await window.command("Lectern: Read into Cache");
       const stats = await window.frame("svg.map");
       await stats.locator(`body.vscode-${theme.toLowerCase()}`).waitFor();
