@@ -60,14 +60,16 @@ export interface Sources {
   readonly skipped: readonly Skipped[];
 }
 
-/** Read what the question is asked about, and index it unless an exact phrase is asked for. Throws as `answerQuestion` does. */
+/** Read what the question is asked about, and index it unless an exact phrase or place is asked for. Throws as `answerQuestion` does. */
 export async function readSources(params: AskParams, shelf: Shelf, watch: Watch): Promise<Sources> {
   const sources = await readDocuments(params.paths, {
     ...watch,
     ...(params.unsaved && { unsaved: params.unsaved }),
     library: shelf.library,
   });
-  if (!phraseAskedFor(params.question)) await shelf.index.add(sources.documents, watch);
+  const { question } = params;
+  if (!phraseAskedFor(question) && !placeAskedFor(question))
+    await shelf.index.add(sources.documents, watch);
   return sources;
 }
 

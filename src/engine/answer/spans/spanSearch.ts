@@ -103,7 +103,9 @@ export async function searchSpans(request: SpanRequest): Promise<SpanSearch> {
   );
   spans.sort((a, b) => b.score - a.score);
   return {
-    spans: request.unasked ? await lessUnasked(request, request.unasked, spans) : spans,
+    spans: request.unasked
+      ? await lessUnasked(request, request.unasked, { spans, branches })
+      : spans,
     refusal: rest.flat().reduce((sum, value) => sum + value, lnFirst(refusal[0])),
     mass: Math.log(firstTokens.reduce((sum, token) => sum + Math.exp(lnFirst(token)), 0)),
   };
@@ -117,25 +119,22 @@ export async function searchSpans(request: SpanRequest): Promise<SpanSearch> {
 async function lessUnasked(
   request: SpanRequest,
   prompt: readonly number[],
-  spans: readonly ScoredSpan[],
+  found: { readonly spans: readonly ScoredSpan[]; readonly branches: readonly StartBranch[] },
 ): Promise<ScoredSpan[]> {
-  const { model, passage, signal } = request;
+  const { model, signal } = request;
   const options = signal && { signal };
-  const encode = answerEncoder(request);
-  const best = spans.slice(0, NUM_UNASKED);
-  const starts = [...new Set(best.map(({ first }) => first))];
-  const branches = starts.map((start) => branchOf(request, start));
+  const best = found.spans.slice(0, NUM_UNASKED);
+  const branches = found.branches.filter(({ start }) => best.some(({ first }) => first === start));
   const firstTokens = branches.map(({ tokens }) => tokens[0] ?? -1);
   const [lnFirst = []] = await model.logProbabilities(prompt, [firstTokens], options);
   const ends = await model.branchLogProbabilities(prompt, branches, options);
   const weighed = best.map((span) => {
-    const number = starts.indexOf(span.first);
-    const { length } = encode(spanText(passage, span));
-    const { first, rest, end } = likelihoodOf(length, lnFirst[number], ends[number] ?? []);
+    const number = branches.findIndex(({ start }) => start === span.first);
+    const { first, rest, end } = likelihoodOf(span.numTokens, lnFirst[number], ends[number]);
     const features = { ...span.features, lnUnasked: first + rest + end };
     return { ...span, features, score: weigh(features) };
   });
-  return [...weighed, ...spans.slice(NUM_UNASKED)].sort((a, b) => b.score - a.score);
+  return [...weighed, ...found.spans.slice(NUM_UNASKED)].sort((a, b) => b.score - a.score);
 }
 
 /** The likeliest span by the words around it alone; the first word of a passage that has no better. */
