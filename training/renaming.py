@@ -31,19 +31,22 @@ def rename(passage: Passage, other_text: Callable[[], str], rng: random.Random) 
             )
             for q in questions
         ]
-    # An exchange inside a longer answer may leave one that no longer stands in the text.
-    kept = [Question(q.text, [a for a in q.answers if a in text]) for q in questions]
-    questions = [k for k, q in zip(kept, questions, strict=True) if k.answers or not q.answers]
-    return Passage(passage.path, passage.first, passage.last, text, passage.code, passage.source, questions)
+    return changed(passage, text, questions)
 
 
 def reword(passage: Passage, thesaurus: Thesaurus, rng: random.Random) -> Passage:
     """A copy whose text and answers have other words of the same sense, while its questions keep theirs."""
     answers = [a for q in passage.questions for a in q.answers]
-    text, *changed = thesaurus.exchange([passage.text, *answers], rng)
-    rest = iter(changed)
-    asked = [Question(q.text, [a for a in [next(rest) for _ in q.answers] if a in text]) for q in passage.questions]
-    questions = [a for a, q in zip(asked, passage.questions, strict=True) if a.answers or not q.answers]
+    text, *reworded = thesaurus.exchange([passage.text, *answers], rng)
+    rest = iter(reworded)
+    return changed(passage, text, [Question(q.text, [next(rest) for _ in q.answers]) for q in passage.questions])
+
+
+def changed(passage: Passage, text: str, questions: list[Question]) -> Passage:
+    """A copy with this text and these questions, less the answers that do not stand in it: an exchange inside a longer one may
+    leave such. A question that loses all its answers goes; one that never had any stays."""
+    kept = [Question(q.text, [a for a in q.answers if a in text]) for q in questions]
+    questions = [k for k, q in zip(kept, questions, strict=True) if k.answers or not q.answers]
     return Passage(passage.path, passage.first, passage.last, text, passage.code, passage.source, questions)
 
 
