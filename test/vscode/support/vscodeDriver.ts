@@ -162,34 +162,35 @@ export class Window {
   }
 
   /** Run a command of the palette by its full title. */
-  async command(title: string): Promise<void> {
-    const rows = this.page.locator(".quick-input-list .monaco-list-row", { hasText: title });
-    for (let attempt = 0; attempt < 10; attempt++) {
-      await this.page.keyboard.press("F1");
-      await this.page.locator(".quick-input-widget input[type=text]").fill(`>${title}`);
-      // The list still shows what matched before for a moment, and knows the commands from when it opened.
-      const isThere = await rows
-        .first()
-        .waitFor({ timeout: 2000 })
-        .then(
-          () => true,
-          () => false,
-        );
-      if (isThere) return rows.first().click();
-      await this.page.keyboard.press("Escape");
-    }
-    throw new Error(`The palette did not offer "${title}" within 20 s.`);
+  command(title: string): Promise<void> {
+    return this.#pick("F1", `>${title}`, title);
   }
 
   /** Open a file of the workspace by its name, through quick open. */
   async openFile(name: string): Promise<void> {
-    await this.page.keyboard.press("ControlOrMeta+P");
-    await this.page.locator(".quick-input-widget input[type=text]").fill(name);
-    await this.page
-      .locator(".quick-input-list .monaco-list-row", { hasText: name })
-      .first()
-      .click();
+    await this.#pick("ControlOrMeta+P", name, name);
     await this.page.locator(`.tab.active[data-resource-name="${name}"]`).waitFor();
+  }
+
+  /**
+   * Open quick input with `key`, type `text` and click the first row that has `label`. A view that takes the focus late closes
+   * quick input at any moment up to the click, and its list knows the commands from when it opened: then all of it begins anew.
+   */
+  async #pick(key: string, text: string, label: string): Promise<void> {
+    const input = this.page.locator(".quick-input-widget input[type=text]");
+    const row = this.page.locator(".quick-input-list .monaco-list-row", { hasText: label }).first();
+    let last: unknown;
+    for (let attempt = 0; attempt < 15; attempt++) {
+      await this.page.keyboard.press(key);
+      try {
+        await input.fill(text, { timeout: 4000 });
+        return await row.click({ timeout: 4000 });
+      } catch (error) {
+        last = error;
+        await this.page.keyboard.press("Escape");
+      }
+    }
+    throw new Error(`Quick input did not offer "${label}": ${last}`);
   }
 
   /** Ask in the chat view, as a user does; resolves with the turn's element. */
