@@ -16,7 +16,7 @@ export interface AdapterRequest {
 }
 
 export interface FoundAdapter {
-  /** Owns Dawn's instance: it must stay referenced as long as the device lives. */
+  /** Dawn's: it must stay referenced as long as the device lives. */
   readonly instance: GPU;
   readonly adapter: GPUAdapter;
   readonly backend: string;
@@ -64,8 +64,15 @@ export async function listAdapters(): Promise<AdapterName[]> {
 }
 
 async function namedAdapter(name: string): Promise<FoundAdapter> {
-  const adapters = await listAdapters();
-  const wanted = adapters.find((found) => found.name.toLowerCase().includes(name.toLowerCase()));
+  const find = (found: AdapterName) => found.name.toLowerCase().includes(name.toLowerCase());
+  listed ??= listAdapters();
+  let adapters = await listed;
+  if (!adapters.some(find)) {
+    // It may have been plugged in since.
+    listed = listAdapters();
+    adapters = await listed;
+  }
+  const wanted = adapters.find(find);
   if (wanted === undefined) {
     const names = adapters.map((found) => found.name).join(", ") || "none";
     throw new UserError(
@@ -85,14 +92,26 @@ async function tryAdapter(
   backend?: string,
   forceFallbackAdapter = false,
 ): Promise<FoundAdapter | undefined> {
-  const instance = create([...TOGGLES, ...options]);
+  const key = options.join();
+  const instance = instances.get(key) ?? create([...TOGGLES, ...options]);
   const request = quietly(() =>
     instance.requestAdapter({ powerPreference: "high-performance", forceFallbackAdapter }),
   );
   const adapter = await request.catch(() => null);
+  // A driver may be installed meanwhile: an instance that found none is not asked again.
   if (adapter === null) return undefined;
+  instances.set(key, instance);
   const name = await nameOf(adapter.info);
   return { instance, adapter, backend: backend ?? platformBackend(), name };
+}
+
+/** By what they were created with. Each has threads of its own, and of its drivers, which stay when its devices are destroyed. */
+const instances = new Map<string, GPU>();
+
+/** Begin with new instances: behind a lost device the driver may have to be opened anew. */
+export function forgetInstances(): void {
+  instances.clear();
+  listed = undefined;
 }
 
 let listed: Promise<readonly AdapterName[]> | undefined;

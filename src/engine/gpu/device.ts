@@ -2,7 +2,7 @@
 // here, because WebGPU reports them later than the call that caused them.
 
 import { DeviceLostError, OutOfMemoryError } from "../errors.ts";
-import { type AdapterRequest, type FoundAdapter, findAdapter } from "./adapter.ts";
+import { type AdapterRequest, type FoundAdapter, findAdapter, forgetInstances } from "./adapter.ts";
 import { BufferPool } from "./buffers.ts";
 import { BufferUsage, isOutOfMemory, MapMode } from "./bufferUsage.ts";
 import { type Capabilities, readCapabilities } from "./capabilities.ts";
@@ -34,6 +34,7 @@ export class Gpu {
     this.buffers = new BufferPool(device);
     this.lost = device.lost.then((info) => {
       if (this.#found === undefined) return undefined;
+      forgetInstances();
       this.#lostReason = info.message.split("\n")[0] || info.reason;
       return this.#lostReason;
     });

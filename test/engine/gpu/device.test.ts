@@ -1,6 +1,7 @@
 // Opening a device, reading back, losing it.
 
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import { UserError } from "../../../src/engine/errors.ts";
 import { adapterName, findAdapter, listAdapters } from "../../../src/engine/gpu/adapter.ts";
 import { openGpu } from "../../../src/engine/gpu/device.ts";
@@ -22,6 +23,17 @@ describe("openGpu", () => {
     const named = await openGpu({ name: adapter.name.slice(0, 4).toUpperCase() });
     named.dispose();
     await assert.rejects(openGpu({ name: "no such adapter" }), UserError);
+  });
+
+  it("leaves no threads behind when a device is closed", async function () {
+    if (process.platform !== "linux") this.skip();
+    const [{ name } = { name: "" }] = await listAdapters();
+    const reopen = async (request: { name?: string }) => (await openGpu(request)).dispose();
+    for (const request of [{}, { name }]) await reopen(request);
+    const before = readdirSync("/proc/self/task").length;
+    for (let i = 0; i < 3; i++) for (const request of [{}, { name }]) await reopen(request);
+    // One device's own threads may still be ending.
+    assert.ok(readdirSync("/proc/self/task").length <= before + 2);
   });
 
   it("names an adapter as Dawn lists it, not by its driver's version", async () => {
