@@ -1,6 +1,8 @@
 // A model on the GPU as a LanguageModel: prefill what the cache lacks, decode ahead, roll back what nobody wanted.
 
 import type { CacheStats, PrefillStats, RunStats } from "../protocol.ts";
+import type { PointerWeights } from "./answer/pointer/pointerWeights.ts";
+import type { SpanPointer } from "./answer/pointer/pointing.ts";
 import { BranchReader } from "./branchReader.ts";
 import { type CacheIdentity, CacheKeeper, type ReadOptions } from "./cache/cacheKeeper.ts";
 import { wholeCacheStats } from "./cache/cacheStats.ts";
@@ -13,6 +15,7 @@ import { writeStep } from "./model/step.ts";
 import { Prefill, type PrefillModel, type PrefillOptions } from "./prefill.ts";
 import { PromptReader } from "./questionPass.ts";
 import { readLogProbabilities } from "./readLogProbabilities.ts";
+import { readStates } from "./readStates.ts";
 import { Clock, type RunTokens, runStats } from "./runStats.ts";
 import { readLogits, scoreTokens } from "./teacherForced.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
@@ -23,6 +26,8 @@ export interface GpuModelParts extends PrefillModel {
   readonly metadata: ReadonlyMap<string, unknown>;
   readonly contextLength: number;
   readonly cacheIdentity: CacheIdentity;
+  /** Of the pointer that was trained over this model. */
+  readonly pointer?: PointerWeights | undefined;
   /** See KeeperParts. */
   readonly sharesBlocks: boolean;
   /** Frees weights and what belongs to them. */
@@ -40,6 +45,7 @@ export class GpuLanguageModel implements LanguageModel {
   readonly trainedContextLength: number;
   readonly contextLength: number;
   readonly keeper: CacheKeeper;
+  readonly pointer?: SpanPointer;
   readonly #parts: GpuModelParts;
   #prefill: Prefill;
   readonly #branches: BranchReader;
@@ -57,6 +63,14 @@ export class GpuLanguageModel implements LanguageModel {
     this.#prefill = new Prefill(parts);
     this.#branches = new BranchReader(parts);
     this.#ahead = new DecodeAhead(parts);
+    const { pointer } = parts;
+    if (pointer) {
+      const states = (tokens: readonly number[], options: PrefillOptions = {}) => {
+        this.#checkTokens(tokens);
+        return readStates(parts, this.#prefill, { ...options, tokens, layers: pointer.layers });
+      };
+      this.pointer = { weights: pointer, states };
+    }
     this.keeper = new CacheKeeper({
       ...{ gpu: parts.gpu, cache: parts.cache, decoder: parts.decoder },
       ...{ identity: parts.cacheIdentity, sharesBlocks: parts.sharesBlocks },

@@ -1,6 +1,7 @@
 // A loaded model as the answer pipeline sees it: tokens in, tokens out. Hides the GPU.
 
 import type { CacheStats, RunStats, SamplingSettings } from "../protocol.ts";
+import type { SpanPointer } from "./answer/pointer/pointing.ts";
 import type { CacheKeeper } from "./cache/cacheKeeper.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
@@ -58,6 +59,8 @@ export interface LanguageModel {
     branches: readonly Branch[],
     options?: { onPrefill?: (done: number, total: number) => void; signal?: AbortSignal },
   ): Promise<number[][][]>;
+  /** Points at answers in a passage. Absent where none was trained over this model. */
+  readonly pointer?: SpanPointer;
   cacheStats(): CacheStats;
   /** Reads without answering, saves and restores what was read. Absent where there is no cache to keep. */
   readonly keeper?: CacheKeeper;

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import type { ModelSettings, Observer } from "../protocol.ts";
+import { readPointer } from "./answer/pointer/pointerWeights.ts";
 import { cacheBasisOf } from "./cache/basisPlan.ts";
 import type { CacheIdentity } from "./cache/cacheKeeper.ts";
 import { type CachePlan, planCache } from "./cache/cachePlan.ts";
@@ -103,6 +104,11 @@ async function build(
     file.file.path,
   );
   const meter = new ProgressMeter(observer, "load", "bytes");
+  const pointer = await readPointer(file.file.path).catch((error: unknown) => {
+    if (!(error instanceof UserError)) throw error;
+    observer.log?.("warn", `Answers are weighed without a span pointer: ${error.message}`);
+    return undefined;
+  });
   const weights = await uploadWeights(gpu, file, {
     onProgress: (done, total) => meter.report(done, total),
     signal,
@@ -125,6 +131,7 @@ async function build(
     tokenizer,
     metadata,
     contextLength,
+    pointer,
     cacheIdentity: {
       ...cacheIdentity(cacheShape, { chunkLength, ropes }),
       ...(sparsity && { prefillSparsity: sparsity.id, prefillThreshold: sparsity.threshold }),

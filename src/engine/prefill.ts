@@ -9,6 +9,7 @@ import type { CommandList } from "./gpu/commandList.ts";
 import type { Gpu } from "./gpu/device.ts";
 import { Pacer } from "./gpu/pacer.ts";
 import type { Decoder } from "./model/decoder.ts";
+import type { CapturedStates } from "./model/layerEncoder.ts";
 import { writeStep } from "./model/step.ts";
 import { repeatUnrecorded } from "./repeat.ts";
 
@@ -28,6 +29,8 @@ export interface PrefillOptions {
   readonly signal?: AbortSignal | undefined;
   /** The first token behind which the hidden states are looked at; default: the last. */
   readonly firstOutput?: number | undefined;
+  /** Layers whose hidden states are wanted of each chunk. */
+  readonly captured?: CapturedStates | undefined;
   /** Called behind each chunk, while its rows are in the decoder's activations. */
   readonly onChunk?: (firstToken: number, tokens: number) => Promise<void>;
 }
@@ -53,7 +56,7 @@ export class Prefill {
    */
   async run(tokens: readonly number[], first: number, options: PrefillOptions): Promise<number> {
     const { gpu, decoder, cache } = this.#model;
-    const { onPrefill, signal, onChunk, firstOutput = tokens.length - 1 } = options;
+    const { onPrefill, signal, onChunk, captured, firstOutput = tokens.length - 1 } = options;
     const { eviction, recall } = decoder;
     const interval = eviction?.plan.interval ?? Number.POSITIVE_INFINITY;
     this.#model.generated?.close(Math.min(interval, tokens.length - first));
@@ -79,7 +82,7 @@ export class Prefill {
         firstSlot: length,
       });
       if (sample !== undefined) eviction?.writeSample(sample);
-      const output = { sample, firstOutput: firstOutput - start };
+      const output = { sample, captured, firstOutput: firstOutput - start };
       await this.#pacer.run(decoder.prefillLists(chunk, length + chunk, output), chunk, signal);
       cache.append(ids);
       await onChunk?.(start, chunk);

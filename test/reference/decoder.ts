@@ -37,6 +37,8 @@ export interface ReferenceOptions {
   readonly keyRounding?: KeyRounding;
   /** Told the softmax weights of every layer, query position and head: those of the keys from `first` on. */
   readonly onWeights?: OnWeights;
+  /** Told the residual stream in front of every layer. */
+  readonly onHidden?: (layer: number, hidden: readonly Float64Array[]) => void;
 }
 
 export type OnWeights = (
@@ -95,13 +97,15 @@ export function referenceLogProbabilities(
       (value) => value * config.embeddingScale,
     ),
   );
-  for (let layer = 0; layer < config.numLayers; layer++)
+  for (let layer = 0; layer < config.numLayers; layer++) {
+    options.onHidden?.(layer, hidden);
     hidden = runLayer(model, {
       ...{ layer, hidden, contextLength, mutations },
       dualChunk: options.dualChunk,
       keyRounding: options.keyRounding,
       onWeights: options.onWeights,
     });
+  }
 
   const outputNorm = model.weight("outputNorm");
   const output = model.weight("output");

@@ -6,6 +6,8 @@ import type { Observer, RunStats } from "../../protocol.ts";
 import { type Candidate, chooseCandidate, isSure, isWorthGiving } from "./candidates.ts";
 import { answerLimit, copyAnswer, type ShownPassage } from "./copiedAnswer.ts";
 import { passageText, placeOf, type TextPassage } from "./passages.ts";
+import type { PointedQuestion } from "./pointer/pointing.ts";
+import { askPointer, begunEarlier, point } from "./pointer/pointPassage.ts";
 import { quoteSentences } from "./quoteSentences.ts";
 import type { Reading, ReadingRequest } from "./reading.ts";
 import { cutTo, toPrompt } from "./readTogether.ts";
@@ -42,6 +44,8 @@ const NEAREST =
 interface Plan {
   readonly passages: readonly PlannedPassage[];
   readonly contest?: Contest<PlannedPassage>;
+  /** Where they do, as the model's pointer sees it. */
+  readonly question?: PointedQuestion | undefined;
 }
 
 interface PlannedPassage extends ShownPassage, ScoredPassage {}
@@ -60,9 +64,9 @@ export async function readSeparately(request: ReadingRequest): Promise<Reading> 
   let interruption: Error | undefined;
   for (const [number, passage] of plan.passages.entries()) {
     try {
-      const { contest } = plan;
+      const { contest, question } = plan;
       const contestant = contest?.contestants[number];
-      const competing = contest && contestant && { contest, contestant };
+      const competing = contest && contestant && { contest, contestant, question };
       const told = telling(request, passage, { number, of: plan.passages.length });
       const read = await readOne(told, passage, { weights, ...competing });
       reread.push(passage.shown);
@@ -156,7 +160,8 @@ async function planReading(
   for (const passage of chosen) planned.push(await show(request, passage, isSearched));
   if (!isSearched) return { passages: planned };
   const terms = { question: weights.keys(), termsOf: (text: string) => index.termsOf(text) };
-  return { passages: planned, contest: contestOf(planned, question, terms) };
+  const contest = contestOf(planned, question, terms);
+  return { passages: planned, contest, question: await askPointer(request) };
 }
 
 async function show(
@@ -205,17 +210,20 @@ interface Weighing {
   readonly weights: ReadonlyMap<string, number>;
   readonly contest?: Contest<PlannedPassage>;
   readonly contestant?: Contestant<PlannedPassage>;
+  readonly question?: PointedQuestion | undefined;
 }
 
 async function readOne(
   request: ReadingRequest,
   passage: PlannedPassage,
-  { weights, contest, contestant }: Weighing,
+  { weights, contest, contestant, question }: Weighing,
 ): Promise<OneReading> {
   const { passages, index } = request;
   const { shown } = passage;
+  // It reads the prompt, which is then in the cache.
+  const { pointing, ms } = await point(request, passage, question);
   const { run, placed } = await copyAnswer(request, passage);
-  const stats = run.stats && { stats: run.stats };
+  const stats = run.stats && { stats: begunEarlier(run.stats, ms) };
   const candidateOf = (text: string, span: Span, facts: Partial<Candidate>): Candidate => {
     const sentence = { ...shown, ...quoteAround(shown, span) };
     return {
@@ -231,7 +239,7 @@ async function readOne(
   if (run.interruption) return { ...soFar, interruption: run.interruption };
   try {
     if (contest && contestant) {
-      const found = await spanAnswer(request, contest, contestant);
+      const found = await spanAnswer(request, contest, { ...contestant, pointing });
       if (!found) return { ...stats };
       const { text, span, ...facts } = found;
       const notes = copied?.span.start === span.start ? copied.notes : [];

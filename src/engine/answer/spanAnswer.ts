@@ -2,6 +2,7 @@
 // and how much likelier the model holds the span than a refusal.
 
 import { answerLimit, type PlacedAnswer, type ShownPassage } from "./copiedAnswer.ts";
+import type { Pointing } from "./pointer/pointing.ts";
 import type { ReadingRequest } from "./reading.ts";
 import { answerability } from "./spans/answerability.ts";
 import type { Contest, Contestant } from "./spans/contest.ts";
@@ -33,16 +34,22 @@ export interface SpanAnswer extends PlacedAnswer {
   readonly isRuledOut: boolean;
 }
 
+/** One that the model's pointer may have looked at. */
+export interface PointedContestant<Passage> extends Contestant<Passage> {
+  readonly pointing?: Pointing | undefined;
+}
+
 /** Weigh the spans of a passage among the contest's; undefined where it has no words. */
 export async function spanAnswer<Passage extends ShownPassage>(
   request: ReadingRequest,
   { asked }: Contest<Passage>,
-  { passage, words, competition }: Contestant<Passage>,
+  { passage, words, competition, pointing }: PointedContestant<Passage>,
 ): Promise<SpanAnswer | undefined> {
   const { model, format, question, index, signal } = request;
   const { spans, refusal } = await searchSpans({
     ...{ model, format, asked, competition },
     prompt: passage.prompt,
+    pointing,
     ...(passage.unasked && { unasked: passage.unasked }),
     passage: words,
     maxTokens: answerLimit(request),

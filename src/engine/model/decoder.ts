@@ -99,11 +99,10 @@ export class Decoder {
   prefillLists(
     tokens: number,
     cacheLength: number,
-    { sample, firstOutput }: { sample?: QuerySample | undefined; firstOutput: number },
+    output: Pick<Pass, "sample" | "captured"> & { readonly firstOutput: number },
   ): CommandList[] {
     const ids = this.activations.tokens;
-    const pass = { tokens, ids, step: this.chunkStep, cacheLength, sample, firstOutput };
-    return this.#layerLists(pass);
+    return this.#layerLists({ tokens, ids, step: this.chunkStep, cacheLength, ...output });
   }
 
   /** A chunk of tokens that repeat what was read, for the record of its attention; one list a layer. */
@@ -261,6 +260,7 @@ export class Decoder {
       const isFleeting = pass.branches !== undefined || isCut;
       const commands = new CommandList({ isFleeting, isShort: isCut });
       if (layer === 0) this.#encodeEmbed(commands, pass);
+      this.#layers.encodeCapture(commands, layer, pass);
       this.#layers.encode(commands, layer, pass);
       return commands;
     });

@@ -15,6 +15,13 @@ import type { AttentionBuffers } from "./operations/attention.ts";
 import { MATMUL_TOKENS } from "./operations/linear.ts";
 import { createStepBuffer, writeStep } from "./step.ts";
 
+/** The hidden states of a pass, behind so many layers each; 0 are the embeddings. */
+export interface CapturedStates {
+  readonly layers: readonly number[];
+  /** [layers.length, tokens, hiddenSize] */
+  readonly target: GPUBuffer;
+}
+
 /** What tells one pass from another when its commands are built. */
 export interface Pass {
   readonly tokens: number;
@@ -31,6 +38,7 @@ export interface Pass {
   readonly isRepeat?: boolean;
   /** The first row that is looked at behind the last layer; absent: all are. Rows in front leave it with keys and values alone. */
   readonly firstOutput?: number | undefined;
+  readonly captured?: CapturedStates | undefined;
   /** Where its rows are several continuations of what the cache holds. */
   readonly branches?: readonly BranchRows[];
 }
@@ -81,6 +89,17 @@ export class LayerEncoder {
   encode(commands: CommandList, layer: number, pass: Pass): void {
     this.encodeQueries(commands, layer, pass);
     this.encodeRest(commands, layer, pass);
+  }
+
+  /** Copy the hidden states behind the first `layer` layers to where they are wanted. */
+  encodeCapture(commands: CommandList, layer: number, { tokens, captured }: Pass): void {
+    const index = captured?.layers.indexOf(layer) ?? -1;
+    if (captured === undefined || index < 0) return;
+    const bytes = 4 * tokens * this.#model.config.hiddenSize;
+    commands.copy({
+      ...{ source: this.#activations.hidden, sourceOffset: 0 },
+      ...{ target: captured.target, targetOffset: index * bytes, bytes },
+    });
   }
 
   /** A layer up to its queries, keys and values. */

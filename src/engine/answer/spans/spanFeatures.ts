@@ -70,19 +70,23 @@ const AUXILIARY =
 const RELATIVE = /^(?:which|who|that|whose|where|when|while)$/i;
 const QUESTION_WORD = /^(?:who|whom|whose|what|which|when|where|why|how)$/i;
 const NUM_OPENING_WORDS = 3;
+/** ln p by the pointer below which a span is out of the question anyway. */
+const LEAST_POINTED = -12;
 /** Distance in words at which a term of the question counts half. */
 const HALF_DISTANCE = 4;
 
 export interface SpanContext extends AskedQuestion {
   readonly competition: Competition;
   readonly likelihood: SpanLikelihood;
+  /** ln p of the span by the model's pointer, where it has one. */
+  readonly lnPointed?: number | undefined;
 }
 
 /** The features of a span; those of the model's likelihood behind the first token only where it is known. */
 export function spanFeatures(
   { words, sentences, text, share }: PassageWords,
   span: WordSpan,
-  { kind, head, opening, closing, competition, likelihood }: SpanContext,
+  { kind, head, opening, closing, competition, likelihood, lnPointed }: SpanContext,
 ): Features {
   const inside = words.slice(span.first, span.last + 1);
   const [first] = inside;
@@ -100,6 +104,7 @@ export function spanFeatures(
   const features: Features = {
     lnFirst: likelihood.first,
     ...(likelihood.rest !== undefined && { lnRest: likelihood.rest, lnEnd: likelihood.end ?? 0 }),
+    ...(lnPointed !== undefined && { lnPointed: Math.max(LEAST_POINTED, lnPointed) }),
     relevance: competition.relevance,
     passageBehindBest: competition.bestPassage - share,
     shareBehindBest: competition.bestSentence - sentence.share,

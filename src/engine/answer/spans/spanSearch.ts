@@ -3,6 +3,7 @@
 // behind the prompt, which weighs every span that begins there.
 
 import type { Branch, LanguageModel } from "../../languageModel.ts";
+import type { Pointing } from "../pointer/pointing.ts";
 import { REFUSAL } from "../promptFormats/parseAnswer.ts";
 import type { PromptFormat } from "../promptFormats/promptFormat.ts";
 import type { Span } from "../verify.ts";
@@ -40,6 +41,8 @@ export interface SpanRequest {
   readonly passage: PassageWords;
   readonly asked: AskedQuestion;
   readonly competition: Competition;
+  /** What the model's pointer says of the passage, where it has one. */
+  readonly pointing?: Pointing | undefined;
   /** Tokens that an answer may take. */
   readonly maxTokens: number;
   readonly signal?: AbortSignal;
@@ -158,13 +161,18 @@ export function likeliestByWords(
 
 /** The words at which the best spans begin, as far as can be said before the model weighs their ends. */
 function chooseStarts(
-  { passage, asked, competition }: SpanRequest,
+  { passage, asked, competition, pointing }: SpanRequest,
   lnFirst: (word: number) => number,
 ): readonly number[] {
   const best = passage.words.map((_, start) => {
     const likelihood = { first: lnFirst(start) };
     const scores = spansFrom(passage, start).map((span) =>
-      weigh(spanFeatures(passage, span, { ...asked, competition, likelihood })),
+      weigh(
+        spanFeatures(passage, span, {
+          ...{ ...asked, competition, likelihood },
+          lnPointed: pointing?.lnSpan(spanOffsets(passage, span)),
+        }),
+      ),
     );
     return { start, score: Math.max(...scores) };
   });
@@ -194,13 +202,14 @@ function scoreStart(
   request: SpanRequest,
   { start, tokens, lnFirst, behind }: WeighedStart,
 ): ScoredSpan[] {
-  const { passage, asked, competition } = request;
+  const { passage, asked, competition, pointing } = request;
   const encode = answerEncoder(request);
   return spansFrom(passage, start).flatMap((span) => {
     const own = encode(spanText(passage, span));
     if (own.length > tokens.length || own.some((token, i) => token !== tokens[i])) return [];
     const likelihood = likelihoodOf(own.length, lnFirst, behind);
-    const features = spanFeatures(passage, span, { ...asked, competition, likelihood });
+    const lnPointed = pointing?.lnSpan(spanOffsets(passage, span));
+    const features = spanFeatures(passage, span, { ...asked, competition, likelihood, lnPointed });
     const lnP = likelihood.first + likelihood.rest + likelihood.end;
     return [{ ...span, likelihood, features, lnP, numTokens: own.length, score: weigh(features) }];
   });
