@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { answerQuestion } from "../src/engine/answer/answerQuestion.ts";
+import { pointerPath, readPointer } from "../src/engine/answer/pointer/pointerWeights.ts";
 import { choosePromptFormat } from "../src/engine/answer/promptFormats/index.ts";
 import { Shelf } from "../src/engine/answer/shelf.ts";
 import { NoAdapterError } from "../src/engine/errors.ts";
@@ -46,6 +47,24 @@ describe("the embedded model", () => {
       `| trained context | ${grouped(config.trainedContextLength)} tokens, RoPE theta ${grouped(config.layers[0]?.rope.theta ?? 0)}`,
     ])
       assert.ok(card.includes(fact), `the card lacks: ${fact}`);
+  });
+
+  it("has the span pointer that its card describes, both in 40 MB", async () => {
+    const card = readFileSync(path.replace(/\.gguf$/, ".md"), "utf8");
+    const own = pointerPath(path);
+    const pointer = (await readPointer(path)) ?? assert.fail("there is no pointer");
+    const numParameters = [...pointer.tensors.values()].reduce(
+      (sum, { length }) => sum + length,
+      0,
+    );
+    const bytes = readFileSync(own);
+    for (const fact of [
+      `| file | \`${basename(own)}\`, GGUF v3, ${(bytes.length / 1e6).toFixed(1)} MB |`,
+      `| SHA-256 | \`${createHash("sha256").update(bytes).digest("hex")}\` |`,
+      `| parameters | ${grouped(numParameters)} |`,
+    ])
+      assert.ok(card.includes(fact), `the card lacks: ${fact}`);
+    assert.ok(model.bytes + bytes.length <= 40e6);
   });
 
   it("is as large as README.md says", () => {

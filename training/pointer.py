@@ -29,7 +29,7 @@ from reader import f1
 from rows import Encoder
 
 CHARS_PER_TOKEN = 3.8
-BATCH, RATE, DECAY, WARM_UP = 32, 1.5e-3, 0.05, 100
+BATCH, RATE, DECAY, WARM_UP = 64, 2e-3, 0.05, 50
 # Batches are of passages of similar length, chosen among so many batches' worth.
 POOL = 20
 

@@ -7,7 +7,6 @@ vectors; start and end point into the passage (Wang and Jiang, arXiv:1608.07905)
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from pointer_text import FLAGS
 
@@ -54,8 +53,8 @@ class PointerNetwork(nn.Module):
         summary = relevance[:, None] @ p
         merged = torch.cat((p, attended, p * attended, p * summary), dim=-1)
         g = torch.tanh(self.merge(self.drop(merged)) + self.flags(flags))
-        m = self.recur(self.first, self.drop(g), lengths[0])
-        m2 = self.recur(self.second, self.drop(m), lengths[0])
+        m = recur(self.first, self.drop(g), lengths[0])
+        m2 = recur(self.second, self.drop(m), lengths[0])
         h = self.drop(torch.cat((g + m, m2), dim=-1))
         start, end, weight = (layer(h)[..., 0].masked_fill(~here, NEVER) for layer in (self.start, self.end, self.pool))
         mean = (weight.softmax(-1)[:, None] @ h)[:, 0]
@@ -63,10 +62,39 @@ class PointerNetwork(nn.Module):
         none = self.none_out(torch.tanh(self.none(torch.cat((mean, most), dim=-1))))
         return start, end, none[:, 0]
 
-    @staticmethod
-    def recur(layer: nn.GRU, x: Tensor, lengths: Tensor) -> Tensor:
-        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-        return pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+
+def recur(layer: nn.GRU, x: Tensor, lengths: Tensor) -> Tensor:
+    """What the layer makes of [batch, n, width], the second direction from each row's own end on: [batch, n, 2 * units].
+
+    Both directions step together over gates that are unbound once: PyTorch's own layer slices them step by step on a CPU, and the
+    gradient of every slice is as large as the whole.
+    """
+    at = torch.arange(x.shape[1])[None]
+    reverse = torch.where(at < lengths[:, None], lengths[:, None] - 1 - at, at)
+
+    def turned(rows: Tensor) -> Tensor:
+        return rows.gather(1, reverse[..., None].expand(-1, -1, rows.shape[-1]))
+
+    gates = torch.stack(
+        (
+            F.linear(x, layer.weight_ih_l0, layer.bias_ih_l0),
+            F.linear(turned(x), layer.weight_ih_l0_reverse, layer.bias_ih_l0_reverse),
+        )
+    )
+    weight = torch.stack((layer.weight_hh_l0.t(), layer.weight_hh_l0_reverse.t()))
+    bias = torch.stack((layer.bias_hh_l0, layer.bias_hh_l0_reverse))[:, None]
+    units = layer.hidden_size
+    state = x.new_zeros(2, x.shape[0], units)
+    states = []
+    for step in gates.unbind(2):
+        both, fresh = step.split((2 * units, units), dim=-1)
+        both_before, fresh_before = torch.baddbmm(bias, state, weight).split((2 * units, units), dim=-1)
+        reset, update = torch.sigmoid(both + both_before).chunk(2, dim=-1)
+        fresh = torch.tanh(fresh + reset * fresh_before)
+        state = fresh + update * (state - fresh)
+        states.append(state)
+    forward, backward = torch.stack(states, dim=2)
+    return torch.cat((forward, turned(backward)), dim=-1)
 
 
 def span_logits(start: Tensor, end: Tensor) -> Tensor:

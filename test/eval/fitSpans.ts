@@ -17,6 +17,8 @@ import { readTrainingSet, type TrainingQuestion, type TrainingSet } from "./trai
 /** Weights of the model's ln p, and of that under no question in particular: the best of a grid on 160 development questions. */
 const MODEL_WEIGHT = 0.5;
 const UNASKED_WEIGHT = -0.15;
+/** Of the span pointer's ln p: likewise. */
+const POINTED_WEIGHT = 1.5;
 /** Wrong spans kept of each passage; all of them would only repeat one another. */
 const NUM_WRONG = 200;
 const NUM_PASSAGES = 3;
@@ -71,6 +73,7 @@ export const SPAN_WEIGHTS: Readonly<Record<string, number>> = {
   lnRest: ${MODEL_WEIGHT},
   lnEnd: ${MODEL_WEIGHT},
   lnUnasked: ${UNASKED_WEIGHT},
+  lnPointed: ${POINTED_WEIGHT},
 ${entries.join("\n")}
 };
 `,

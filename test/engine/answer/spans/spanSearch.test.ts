@@ -1,6 +1,7 @@
 // Spans weighed as answers, with a scripted model of one token a character.
 
 import assert from "node:assert/strict";
+import { Pointing } from "../../../../src/engine/answer/pointer/pointing.ts";
 import { reader } from "../../../../src/engine/answer/promptFormats/reader.ts";
 import { contestOf } from "../../../../src/engine/answer/spans/contest.ts";
 import {
@@ -32,16 +33,37 @@ function contest(question: string, text = TEXT) {
   return { asked, ...own };
 }
 
-async function search(question: string, script: Partial<Script>, maxTokens = 100, text = TEXT) {
+interface SearchOptions {
+  readonly maxTokens?: number;
+  readonly text?: string;
+  /** Where a pointer is sure that the answer stands. */
+  readonly pointed?: string;
+}
+
+async function search(
+  question: string,
+  script: Partial<Script>,
+  { maxTokens = 100, text = TEXT, pointed }: SearchOptions = {},
+) {
   const { asked, words, competition } = contest(question, text);
   const found = await searchSpans({
     model: scriptedModel({ reply: () => "", ...script }),
     format: reader,
     prompt: characterTokenizer.encode("[1] a:1-2\n…\n\nQuestion: …\nAnswer:"),
     passage: words,
+    ...(pointed !== undefined && { pointing: pointingAt(text, pointed) }),
     ...{ asked, competition, maxTokens },
   });
   return { ...found, words, texts: found.spans.map((span) => spanText(words, span)) };
+}
+
+/** A pointing with a token a character. */
+function pointingAt(text: string, answer: string): Pointing {
+  const places = Array.from(text, (_, i) => ({ start: i, end: i + 1 }));
+  const first = text.indexOf(answer);
+  const logits = (at: number) => Float32Array.from(text, (_, i) => (i === at ? 6 : -6));
+  const output = { start: logits(first), end: logits(first + answer.length - 1), none: 0 };
+  return new Pointing(places, output, answer.length);
 }
 
 const startsOf = ({ spans }: { spans: readonly { first: number }[] }) =>
@@ -69,6 +91,15 @@ describe("span search", () => {
     assert.match(person.texts[0] ?? "", /Mara/);
   });
 
+  it("goes by the model's pointer, where it has one", async () => {
+    const undecided = { unsaid: -0.2 };
+    const question = "When was the parliament established?";
+    const harbour = await search(question, undecided, { pointed: "1931" });
+    assert.equal(harbour.texts[0], "1931");
+    const kelp = await search(question, undecided, { pointed: "kelp" });
+    assert.equal(kelp.texts[0], "kelp");
+  });
+
   it("asks what follows a few starts, of which those far behind the best are fewer", async () => {
     const undecided = { unsaid: -0.2 };
     const ahead = await search("When was the parliament established?", undecided);
@@ -86,7 +117,7 @@ describe("span search", () => {
       "Hop",
     ];
     const text = plants.map((plant) => `${plant} grows.`).join(" ");
-    const level = await search("What grows?", undecided, 100, text);
+    const level = await search("What grows?", undecided, { text });
     assert.equal(startsOf(level).size, 8);
   });
 
@@ -99,7 +130,9 @@ describe("span search", () => {
   });
 
   it("gives no span of more tokens than an answer may have, and none beyond a sentence", async () => {
-    const { texts } = await search("Who established it?", says(" Queen Mara [1]"), 6);
+    const { texts } = await search("Who established it?", says(" Queen Mara [1]"), {
+      maxTokens: 6,
+    });
     assert.ok(
       texts.every((text) => text.length < 6),
       texts.join(),
