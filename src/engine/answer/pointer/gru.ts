@@ -12,13 +12,27 @@ export function linear(
   const [rows, outputs] = [x.length / columns, weight.length / columns];
   const out = new Float32Array(rows * outputs);
   for (let row = 0; row < rows; row++) {
-    for (let o = 0; o < outputs; o++) {
-      let sum = bias?.[o] ?? 0;
-      for (let i = 0, a = row * columns, b = o * columns; i < columns; i++)
-        sum += x[a + i]! * weight[b + i]!;
+    const start = row * columns;
+    let o = 0;
+    // Four sums at once do not wait for one another.
+    for (; o + 4 <= outputs; o += 4) {
+      let [a, b, c, d] = [0, 0, 0, 0];
+      for (let i = 0, at = o * columns; i < columns; i++, at++) {
+        const value = x[start + i]!;
+        a += value * weight[at]!;
+        b += value * weight[at + columns]!;
+        c += value * weight[at + 2 * columns]!;
+        d += value * weight[at + 3 * columns]!;
+      }
+      out.set([a, b, c, d], row * outputs + o);
+    }
+    for (; o < outputs; o++) {
+      let sum = 0;
+      for (let i = 0; i < columns; i++) sum += x[start + i]! * weight[o * columns + i]!;
       out[row * outputs + o] = sum;
     }
   }
+  if (bias) for (let i = 0; i < out.length; i++) out[i] = out[i]! + bias[i % outputs]!;
   return out;
 }
 
