@@ -57,14 +57,17 @@ export const measurements: readonly Measurement[] = [
   },
 ];
 
-/** The same for the sweeps, which `run.ts` runs when it is asked for them by name: hours on two cores without a GPU. */
+/** The same for the sweeps, which `run.ts` runs when it is asked for them by name: an hour or two without a GPU. */
 export const sweeps: readonly Measurement[] = [
+  { name: "pilot-scaling", args: ["perplexity", "--cases", "10", "--lengths", "1x,2x", ...PILOT] },
   {
-    name: "pilot-scaling",
-    args: ["perplexity", "--cases", "10", "--lengths", "1x,2x,4x", ...PILOT],
+    name: "pilot-policies",
+    args: [
+      ...["policies", "--cases", "10", "--lengths", "1x"],
+      ...["--only", "budget=all,none,1/4,1/16", ...PILOT],
+    ],
   },
-  { name: "pilot-policies", args: ["policies", "--cases", "10", "--lengths", "1x", ...PILOT] },
-  { name: "pilot-fidelity", args: ["fidelity", "--cases", "10", "--lengths", "1x", ...PILOT] },
-  { name: "pilot-tracking", args: ["tracking", "--cases", "10", "--lengths", "1x", ...PILOT] },
-  { name: "pilot-words", args: ["words", "--cases", "10", "--lengths", "1x", ...PILOT] },
+  { name: "pilot-fidelity", args: ["fidelity", "--cases", "1", "--lengths", "512", ...PILOT] },
+  { name: "pilot-tracking", args: ["tracking", "--cases", "1", "--lengths", "512", ...PILOT] },
+  { name: "pilot-words", args: ["words", "--cases", "1", "--lengths", "512", ...PILOT] },
 ];
