@@ -59,12 +59,14 @@ export const measurements: readonly Measurement[] = [
 
 /** The same for the sweeps, which `run.ts` runs when it is asked for them by name: an hour or two without a GPU. */
 export const sweeps: readonly Measurement[] = [
-  { name: "pilot-scaling", args: ["perplexity", "--cases", "10", "--lengths", "1x,2x", ...PILOT] },
+  { name: "pilot-scaling", args: ["perplexity", "--cases", "1", "--lengths", "1x,2x", ...PILOT] },
   {
     name: "pilot-policies",
     args: [
       ...["policies", "--cases", "10", "--lengths", "1x"],
-      ...["--only", "budget=all,none,1/4,1/16", ...PILOT],
+      ...["--only", "budget=all,none,1/4,1/16", "--only"],
+      "method=full,search,streaming-llm,h2o,observed-attention,tova,snapkv,key-norm,key-diff",
+      ...PILOT,
     ],
   },
   { name: "pilot-fidelity", args: ["fidelity", "--cases", "1", "--lengths", "512", ...PILOT] },
