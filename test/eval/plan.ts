@@ -59,7 +59,7 @@ export const measurements: readonly Measurement[] = [
 
 /** The same for the sweeps, which `run.ts` runs when it is asked for them by name: an hour or two without a GPU. */
 export const sweeps: readonly Measurement[] = [
-  { name: "pilot-scaling", args: ["perplexity", "--cases", "1", "--lengths", "1x,2x", ...PILOT] },
+  { name: "pilot-scaling", args: ["perplexity", "--cases", "10", "--lengths", "1x,2x", ...PILOT] },
   {
     name: "pilot-policies",
     args: [
