@@ -134,6 +134,8 @@ async function build(
     pointer,
     cacheIdentity: {
       ...cacheIdentity(cacheShape, { chunkLength, ropes }),
+      // Frequencies that follow the document are others than the same ones held fast: a cache of either is none of the other's.
+      ...(ropesFor && { ropeFollows: "document" }),
       ...(sparsity && { prefillSparsity: sparsity.id, prefillThreshold: sparsity.threshold }),
     },
     // The tail is that of the whole text. What a pass of sparse prefill attends to depends on the tokens behind a prefix as well.
