@@ -46,6 +46,13 @@ describe("a model with dynamic NTK", function () {
     assert.equal(model.cacheStats().ropeLength, 200);
   });
 
+  it("takes no cache for its own that was read under the NTK of the whole context", async () => {
+    const fixed = await load({ ...F32, ropeScaling: "ntk" });
+    const [own, other] = [await load(DYNAMIC), fixed].map(({ keeper }) => keeper?.identity);
+    assert.equal(own?.rope, other?.rope, "both begin with the same frequencies");
+    assert.notDeepEqual(own, other);
+  });
+
   it("goes on with the theta that the cached keys were turned by, and begins the next text with its own", async () => {
     const model = await load(DYNAMIC);
     const prompt = randomPrompt(150);
