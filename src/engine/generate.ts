@@ -259,7 +259,7 @@ export class GpuLanguageModel implements LanguageModel {
   /** Begin to draw `count` tokens behind what the cache holds. */
   #begin(rows: number, count: number): void {
     const { gpu, decoder, cache } = this.#parts;
-    this.#writeOutputStep(1);
+    writeStep(gpu, decoder.outputStep, { numTokens: 1, firstPosition: 0, firstSlot: 0 });
     // The step of the prompt's last token: drawing from it moves on to the next one.
     writeStep(gpu, decoder.decodeStep, {
       numTokens: 1,
@@ -267,11 +267,6 @@ export class GpuLanguageModel implements LanguageModel {
       firstSlot: cache.length - 1,
     });
     this.#ahead.begin(decoder.firstTokenList(rows), cache.length, cache.length + count);
-  }
-
-  #writeOutputStep(rows: number): void {
-    const { gpu, decoder } = this.#parts;
-    writeStep(gpu, decoder.outputStep, { numTokens: rows, firstPosition: 0, firstSlot: 0 });
   }
 
   #checkTokens(tokens: readonly number[]): void {

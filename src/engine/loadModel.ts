@@ -104,7 +104,7 @@ async function build(
     file.file.path,
   );
   const meter = new ProgressMeter(observer, "load", "bytes");
-  const pointer = await readPointer(file.file.path).catch((error: unknown) => {
+  const pointer = await readPointer(file.file.path, signal).catch((error: unknown) => {
     if (!(error instanceof UserError)) throw error;
     observer.log?.("warn", `Answers are weighed without a span pointer: ${error.message}`);
     return undefined;

@@ -29,15 +29,20 @@ export async function modelDigest(
   const known = await readMemory(memory);
   const entry = Object.hasOwn(known, path) ? known[path] : undefined;
   if (entry?.version === version) return entry.sha256;
+  const sha256 = await fileDigest(path, signal);
+  if ((await fileVersion(path)) !== version) return undefined;
+  await writeMemory(folder, memory, { ...known, [path]: { version, sha256 } });
+  return sha256;
+}
+
+/** SHA-256 of a file, every byte read. Throws StoppedError when the signal fires. */
+export async function fileDigest(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
   for await (const piece of createReadStream(path, { highWaterMark: READ_BYTES })) {
     throwIfStopped(signal);
     hash.update(piece);
   }
-  if ((await fileVersion(path)) !== version) return undefined;
-  const sha256 = hash.digest("hex");
-  await writeMemory(folder, memory, { ...known, [path]: { version, sha256 } });
-  return sha256;
+  return hash.digest("hex");
 }
 
 async function readMemory(path: string): Promise<Remembered> {

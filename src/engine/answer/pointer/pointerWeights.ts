@@ -1,7 +1,7 @@
 // The span pointer's file beside the model it was trained over: training/pointer.py writes it.
 
-import { createHash } from "node:crypto";
-import { createReadStream, existsSync } from "node:fs";
+import { existsSync } from "node:fs";
+import { fileDigest } from "../../cache/modelDigest.ts";
 import { UserError } from "../../errors.ts";
 import { GgufFile } from "../../model/gguf.ts";
 import { runnableTensorTypes } from "../../model/tensorTypes.ts";
@@ -27,15 +27,18 @@ export function pointerPath(modelPath: string): string {
 
 /**
  * Read the pointer that belongs to a model; undefined where there is none. Throws UserError where the file is damaged, or was
- * trained over another model.
+ * trained over another model, StoppedError when the signal fires.
  */
-export async function readPointer(modelPath: string): Promise<PointerWeights | undefined> {
+export async function readPointer(
+  modelPath: string,
+  signal?: AbortSignal,
+): Promise<PointerWeights | undefined> {
   const path = pointerPath(modelPath);
   if (!existsSync(path)) return undefined;
   const file = await GgufFile.open(path);
   try {
     const { metadata } = file;
-    if (metadata.string("lectern.pointer.model") !== (await sha256(modelPath)))
+    if (metadata.string("lectern.pointer.model") !== (await fileDigest(modelPath, signal)))
       throw metadata.problem("it belongs to another model than the one beside it.");
     const layers = metadata.optionalNumbers("lectern.pointer.layers") ?? [];
     const longest = metadata.integer("lectern.pointer.longest");
@@ -63,10 +66,4 @@ async function readTensor(file: GgufFile, name: string): Promise<Float32Array> {
   const values = new Float32Array(info.shape.reduce((product, size) => product * size, 1));
   weightFormats[type].dequantize(await file.readTensorRange(name, 0, info.bytes), values);
   return values;
-}
-
-async function sha256(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const piece of createReadStream(path, { highWaterMark: 2 ** 22 })) hash.update(piece);
-  return hash.digest("hex");
 }

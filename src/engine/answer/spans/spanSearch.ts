@@ -160,19 +160,12 @@ export function likeliestByWords(
 }
 
 /** The words at which the best spans begin, as far as can be said before the model weighs their ends. */
-function chooseStarts(
-  { passage, asked, competition, pointing }: SpanRequest,
-  lnFirst: (word: number) => number,
-): readonly number[] {
+function chooseStarts(request: SpanRequest, lnFirst: (word: number) => number): readonly number[] {
+  const { passage } = request;
   const best = passage.words.map((_, start) => {
     const likelihood = { first: lnFirst(start) };
     const scores = spansFrom(passage, start).map((span) =>
-      weigh(
-        spanFeatures(passage, span, {
-          ...{ ...asked, competition, likelihood },
-          lnPointed: pointing?.lnSpan(spanOffsets(passage, span)),
-        }),
-      ),
+      weigh(featuresOf(request, span, likelihood)),
     );
     return { start, score: Math.max(...scores) };
   });
@@ -202,17 +195,26 @@ function scoreStart(
   request: SpanRequest,
   { start, tokens, lnFirst, behind }: WeighedStart,
 ): ScoredSpan[] {
-  const { passage, asked, competition, pointing } = request;
+  const { passage } = request;
   const encode = answerEncoder(request);
   return spansFrom(passage, start).flatMap((span) => {
     const own = encode(spanText(passage, span));
     if (own.length > tokens.length || own.some((token, i) => token !== tokens[i])) return [];
     const likelihood = likelihoodOf(own.length, lnFirst, behind);
-    const lnPointed = pointing?.lnSpan(spanOffsets(passage, span));
-    const features = spanFeatures(passage, span, { ...asked, competition, likelihood, lnPointed });
+    const features = featuresOf(request, span, likelihood);
     const lnP = likelihood.first + likelihood.rest + likelihood.end;
     return [{ ...span, likelihood, features, lnP, numTokens: own.length, score: weigh(features) }];
   });
+}
+
+/** The features of a span as far as its likelihood is known. */
+function featuresOf(
+  { passage, asked, competition, pointing }: SpanRequest,
+  span: WordSpan,
+  likelihood: SpanLikelihood,
+): Features {
+  const lnPointed = pointing?.lnSpan(spanOffsets(passage, span));
+  return spanFeatures(passage, span, { ...asked, competition, likelihood, lnPointed });
 }
 
 /** ln p of the first `length` tokens of a branch and of the citation behind them. */

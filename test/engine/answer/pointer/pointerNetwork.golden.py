@@ -1,4 +1,4 @@
-"""Golden vectors for pointerNetwork.test.ts from PyTorch: a small pointer network with random weights, alone and in a padded batch.
+"""Golden vectors for pointerNetwork.test.ts from PyTorch: a small pointer network with random weights.
 
     python pointerNetwork.golden.py > pointerNetwork.golden.json     (torch, numpy; training/ is read from this checkout)
 """
