@@ -15,7 +15,7 @@ export interface Decoding {
 }
 
 /**
- * Tokens and their text until an end token, a stop string or the last position; `kept` collects the tokens.
+ * Tokens and their text until an end token that is not to be ignored, a stop string or the last position; `kept` collects the tokens.
  * @throws StoppedError when the request's signal fires
  */
 export async function* decodedText(
@@ -32,7 +32,7 @@ export async function* decodedText(
     const tokens = await ahead.next(request.signal);
     if (tokens.length === 0) break;
     for (const token of tokens) {
-      if (endTokens.has(token)) return yield* flush();
+      if (!request.ignoreEnd && endTokens.has(token)) return yield* flush();
       kept.push(token);
       const { text, isStopped } = stops.push(stream.push(token));
       yield { token, text };

@@ -19,6 +19,9 @@ import { testData } from "../support/testData.ts";
 const PROMPT =
   "[1] history.md:1-2\nThe parliament was established in 1999 after a vote.\n\nQuestion: When was the parliament established?\nAnswer:";
 
+/** More than a fast GPU has done before a test goes on. */
+const LONG = { maxTokens: 700, ignoreEnd: true } as const;
+
 interface Result {
   readonly tokens: number[];
   readonly text: string;
@@ -179,10 +182,21 @@ describe("a model on the GPU", function () {
     assert.equal(tokens.length, 1);
   });
 
+  it("goes on past end tokens where it is asked to", async () => {
+    const model = await load();
+    const prompt = encode(model);
+    const whole = await generate(model, { prompt });
+    const { tokens } = await generate(model, { prompt, maxTokens: 40, ignoreEnd: true });
+    assert.ok(whole.tokens.length < 40);
+    assert.equal(tokens.length, 40);
+    assert.deepEqual(tokens.slice(0, whole.tokens.length), whole.tokens);
+  });
+
   it("says that the device is gone, and a new one serves the model again", async () => {
     const lost: Gpu = await openGpu();
     const model = await loadModel(lost, pilotPath);
-    const generation = model.generate({ prompt: encode(model) });
+    // Long enough for the loss to come while a fast GPU is still busy with it.
+    const generation = model.generate({ prompt: encode(model), ...LONG });
     await generation.next();
     lost.device.destroy();
     const rest = async (): Promise<void> => {
@@ -200,7 +214,7 @@ describe("a model on the GPU", function () {
     const model = await loadModel(lost, pilotPath);
     const prompt = encode(model);
     const { text, interruption } = await runModel(model, {
-      prompt,
+      ...{ prompt, ...LONG },
       onText: () => lost.device.destroy(),
     });
     assert.notEqual(text, "");
