@@ -1,18 +1,16 @@
 """Trains the span pointer over the delivered model, whose weights stay as they are, and writes it as GGUF beside the model.
 
-    python pointer.py --model ../models/lectern-mini.gguf --corpus $DATA/corpus --squad $DATA/squad \\
-        --out ../models/lectern-mini.pointer.gguf
+    python pointer.py --model ../models/lectern-mini.gguf --corpus $DATA/corpus --squad $DATA/squad --minutes 9 --workers 14 \\
+        --thesaurus thesaurus.json --run runs/pointer --out ../models/lectern-mini.pointer.gguf
 
-Questions: SQuAD's training articles, and others that people wrote about passages. Half an hour on two CPU cores; OMP_WAIT_POLICY=PASSIVE
-keeps its threads from getting in each other's way. Prints F1 and the area under the curve of "answered or not" on the development
-articles behind each pass over the data. A run that was stopped goes on where it saved its weights last (--weights).
+Questions are made while it trains (pointer_questions.py). Prints F1 and the area under the curve of "answered or not" on the development
+articles now and then. A run that was stopped goes on where it last saved (--run). On a CPU the same takes hours.
 """
 
 import argparse
 import hashlib
 import json
 import math
-import random
 import time
 from pathlib import Path
 
@@ -20,85 +18,78 @@ import numpy as np
 import torch
 
 from checkpoint import load_weights
-from corpus import Article, load_human, load_squad
+from corpus import load_documents, load_human, load_squad
 from export_gguf import import_weights
 from gguf_file import ARRAY, FLOAT32, STRING, UINT32, q8_0, write_gguf
-from pointer_network import LONGEST, PointerNetwork, pointer_loss, span_logits
-from pointer_text import HEADER, LAYERS, QUESTION, Asked, Text, answer_places, asked_of, read_states, word_flags
+from model import Model
+from pointer_batches import BatchStream, PointerBatch, Prepared, batch_of, prepare
+from pointer_network import LONGEST, PointerNetwork, Seen, pointer_loss, span_logits, span_total
+from pointer_questions import Group, QuestionMaker
+from pointer_text import LAYERS, states_of
 from reader import f1
 from rows import Encoder
+from thesaurus import Thesaurus
 
-CHARS_PER_TOKEN = 3.8
-BATCH, RATE, DECAY, WARM_UP = 64, 2e-3, 0.05, 50
-# Batches are of passages of similar length, chosen among so many batches' worth.
-POOL = 20
-
-
-class Questions:
-    """Passages and questions with their states, as batches."""
-
-    def __init__(self, passages: list[str], asked: list[Asked], texts: list[Text], questions: list[Text]):
-        self.passages, self.asked, self.texts, self.questions = passages, asked, texts, questions
-        self.places = [answer_places(passages[a.passage], texts[a.passage].offsets, a.answers) for a in asked]
-        self.usable = [i for i, a in enumerate(asked) if self.places[i] or not a.answers]
-
-    def batch(self, numbers: list[int]) -> tuple:
-        texts = [self.texts[self.asked[i].passage] for i in numbers]
-        questions = [self.questions[i] for i in numbers]
-        flags = [
-            word_flags(self.passages[self.asked[i].passage], t.offsets, self.asked[i].question)
-            for i, t in zip(numbers, texts, strict=True)
-        ]
-        lengths = tuple(torch.tensor([len(t.states) for t in some]) for some in (texts, questions))
-        return pad([t.states for t in texts]), pad([q.states for q in questions]), pad(flags), lengths
+RATE, DECAY, WARM_UP, KEEP = 2e-3, 0.05, 100, 0.998
+SAVES = 12
+DEV_GROUPS = 40
 
 
-def pad(arrays: list[np.ndarray]) -> torch.Tensor:
-    out = torch.zeros(len(arrays), max(map(len, arrays)), arrays[0].shape[1])
-    for row, array in enumerate(arrays):
-        out[row, : len(array)] = torch.from_numpy(np.asarray(array, dtype=np.float32))
-    return out
+def mix_at(recipe: list[dict], progress: float) -> tuple[float, float]:
+    """`QuestionMaker.group`'s shares at this progress of a run: those of the first stage that still lasts."""
+    stage = next((stage for stage in recipe if progress < stage["until"]), recipe[-1])
+    return stage["written"], stage["unanswered"]
 
 
-def chunks(data: Questions, rng: random.Random) -> list[list[int]]:
-    order = data.usable[:]
-    rng.shuffle(order)
-    out = []
-    for i in range(0, len(order), BATCH * POOL):
-        near = sorted(order[i : i + BATCH * POOL], key=lambda n: len(data.texts[data.asked[n].passage].states))
-        out += [near[j : j + BATCH] for j in range(0, len(near), BATCH)]
-    rng.shuffle(out)
-    return out
+def see(model: Model, batch: PointerBatch, layers: tuple[int, ...], device: torch.device) -> Seen:
+    """The states of a batch's texts, and the rest of it, on the device."""
+    passages, passage_lengths = states_of(model, batch.passages, layers, device)
+    questions, question_lengths = states_of(model, batch.questions, layers, device)
+    passage = torch.from_numpy(batch.passage).to(device)
+    flags, question_flags = (torch.from_numpy(f).to(device).float() for f in (batch.flags, batch.question_flags))
+    # The longest passage of all may be one that has no question.
+    return Seen(
+        passages[:, : flags.shape[1]],
+        questions,
+        passage,
+        flags,
+        question_flags,
+        (passage_lengths[passage], question_lengths),
+    )
 
 
 @torch.no_grad()
-def evaluate(network: PointerNetwork, data: Questions) -> tuple[dict, list[dict]]:
+def evaluate(
+    network: PointerNetwork, model: Model, dev: list[Prepared], a: argparse.Namespace
+) -> tuple[dict, list[dict]]:
     """(figures, what is said of every question)."""
     network.eval()
     said = []
-    for i in range(0, len(data.usable), BATCH):
-        numbers = data.usable[i : i + BATCH]
-        start, end, none = network(*data.batch(numbers))
-        spans = span_logits(start, end)
-        totals = spans.flatten(1).logsumexp(1)
-        for row, n in enumerate(numbers):
-            first, last = divmod(int(spans[row].argmax()), spans.shape[2])
-            asked = data.asked[n]
-            text, offsets = data.passages[asked.passage], data.texts[asked.passage].offsets
-            answer = text[offsets[first, 0] : offsets[last, 1]].strip()
-            said.append(
-                {
-                    "question": asked.question,
-                    "passage": text,
-                    "answer": answer,
-                    "f1": f1(answer, asked.answers) if asked.answers else None,
-                    "odds": float(totals[row] - none[row]),
-                    "total": float(totals[row]),
-                    "start": start[row, : len(offsets)].tolist(),
-                    "end": end[row, : len(offsets)].tolist(),
-                    "offsets": offsets.tolist(),
-                }
-            )
+    for i in range(0, len(dev), DEV_GROUPS):
+        groups = dev[i : i + DEV_GROUPS]
+        seen = see(model, batch_of(groups), a.layers, a.device)
+        start, end, none = network(seen)
+        best = span_logits(start, end).flatten(1).argmax(1).tolist()
+        totals = span_total(start, end)
+        row = 0
+        for group in groups:
+            for question in group.questions:
+                first, last = divmod(best[row], start.shape[1])
+                answer = group.text[group.offsets[first, 0] : group.offsets[last, 1]].strip()
+                said.append(
+                    {
+                        "question": question.text,
+                        "passage": group.text,
+                        "answer": answer,
+                        "f1": f1(answer, question.answers) if question.answers else None,
+                        "odds": float(totals[row] - none[row]),
+                        "total": float(totals[row]),
+                        "start": [round(x, 3) for x in start[row, : len(group.offsets)].tolist()],
+                        "end": [round(x, 3) for x in end[row, : len(group.offsets)].tolist()],
+                        "offsets": group.offsets.tolist(),
+                    }
+                )
+                row += 1
     network.train()
     good, bad = (np.array([s["odds"] for s in said if (s["f1"] is None) == is_none]) for is_none in (False, True))
     scores = [s["f1"] for s in said if s["f1"] is not None]
@@ -106,62 +97,76 @@ def evaluate(network: PointerNetwork, data: Questions) -> tuple[dict, list[dict]
     return {"F1": round(100 * float(np.mean(scores)), 1), "area": round(float(area), 3)}, said
 
 
-def train(network: PointerNetwork, data: Questions, dev: Questions, a: argparse.Namespace) -> None:
-    rng = random.Random(a.seed)
+def train(
+    network: PointerNetwork, model: Model, stream: BatchStream, dev: list[Prepared], a: argparse.Namespace
+) -> dict:
+    """Trains for --minutes, earlier slices counted in; the mean of the weights' last steps."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY, betas=(0.9, 0.98))
-    weights, begin = Path(a.weights), 0
-    if weights.exists():
-        saved = torch.load(weights, weights_only=True)
-        network.load_state_dict(saved["network"])
-        optimizer.load_state_dict(saved["optimizer"])
-        begin = saved["passes"]
-    steps_a_pass = math.ceil(len(data.usable) / BATCH)
-    start = time.time()
-    for number in range(a.passes):
-        batches = chunks(data, rng)
-        if number < begin:
-            continue
-        total = 0.0
-        for i, numbers in enumerate(batches):
-            step = number * steps_a_pass + i
-            share = min(1, step / (a.passes * steps_a_pass))
-            for group in optimizer.param_groups:
-                group["lr"] = RATE * min(1, (step + 1) / WARM_UP) * max(0.02, 0.5 * (1 + math.cos(math.pi * share)))
-            loss = pointer_loss(network(*data.batch(numbers)), [data.places[n] for n in numbers])
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
-            optimizer.step()
-            total += loss.item()
-        state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "passes": number + 1}
-        torch.save(state, weights)
-        figures = evaluate(network, dev)[0]
-        print(
-            json.dumps(
-                {
-                    "pass": number + 1,
-                    "loss": round(total / len(batches), 3),
-                    **figures,
-                    "seconds": round(time.time() - start),
-                }
-            ),
-            flush=True,
-        )
+    mean = {name: p.detach().clone() for name, p in network.state_dict().items()}
+    saved, used, steps = Path(a.run) / "state.pt", 0.0, 0
+    saved.parent.mkdir(parents=True, exist_ok=True)
+    if saved.exists():
+        state = torch.load(saved, weights_only=True, map_location=a.device)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        mean, used, steps = state["mean"], state["used"], state["steps"]
+    begin, total, count, since, next_save = time.time(), 0.0, 0, 0, used + a.minutes / SAVES
+    progress, recipe = used / a.minutes, json.loads(Path(a.recipe).read_text(encoding="utf-8"))
+    for batch in stream.batches():
+        stream.mix[:] = mix_at(recipe, progress)
+        progress = (used + (time.time() - begin) / 60) / a.minutes
+        if progress >= 1:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = a.rate * min(1, (steps + 1) / WARM_UP) * max(0.01, 0.5 * (1 + math.cos(math.pi * progress)))
+        loss = pointer_loss(network(see(model, batch, a.layers, a.device)), batch.places, a.unsure)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
+        optimizer.step()
+        keep = min(KEEP, (steps + 1) / (steps + 10))
+        for name, p in network.state_dict().items():
+            mean[name].lerp_(p, 1 - keep)
+        steps += 1
+        total, count, since = total + loss.detach(), count + len(batch.places), since + 1
+        if progress * a.minutes >= next_save:
+            next_save += a.minutes / SAVES
+            figures = figures_of(network, mean, lambda: evaluate(network, model, dev, a)[0])
+            line = {
+                "progress": round(progress, 3),
+                "steps": steps,
+                "questions": count,
+                "loss": round(float(total) / since, 3),
+            }
+            print(json.dumps({**line, **figures}), flush=True)
+            total, since = 0.0, 0
+            state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "mean": mean}
+            torch.save({**state, "used": used + (time.time() - begin) / 60, "steps": steps}, saved)
+    return mean
 
 
-def export(network: PointerNetwork, model: Path, out: Path) -> None:
+def figures_of(network: PointerNetwork, mean: dict, call):
+    """What `call` gives while the network has the mean weights."""
+    own = {name: p.clone() for name, p in network.state_dict().items()}
+    network.load_state_dict(mean)
+    found = call()
+    network.load_state_dict(own)
+    return found
+
+
+def export(network: PointerNetwork, model: Path, layers: tuple[int, ...], out: Path) -> None:
     """Matrices whose rows divide into blocks as Q8_0, the rest in float32."""
     metadata = [
         ("general.architecture", STRING, "span-pointer", None),
         ("general.name", STRING, "Lectern Mini's span pointer", None),
         ("lectern.pointer.model", STRING, hashlib.sha256(model.read_bytes()).hexdigest(), None),
-        ("lectern.pointer.layers", ARRAY, list(LAYERS), UINT32),
+        ("lectern.pointer.layers", ARRAY, list(layers), UINT32),
         ("lectern.pointer.longest", UINT32, LONGEST, None),
         ("lectern.pointer.epsilon", FLOAT32, 1e-6, None),
     ]
     tensors = []
     for name, p in network.state_dict().items():
-        array = p.float().numpy()
+        array = p.float().cpu().numpy()
         array = array[None] if array.ndim == 1 else array
         is_large = array.shape[0] > 1 and array.shape[1] % 32 == 0
         tensors.append((name, q8_0(array) if is_large else array.astype(np.float32)))
@@ -174,38 +179,52 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--tokenizer", default="tokenizer.model")
     parser.add_argument("--corpus", nargs="+", required=True)
+    parser.add_argument("--limit-chars", type=float, default=60e6)
     parser.add_argument("--squad", required=True)
-    parser.add_argument("--passes", type=int, default=6)
-    parser.add_argument("--passage-tokens", type=float, default=4e5, help="of passages that are not SQuAD's")
+    parser.add_argument("--thesaurus")
+    parser.add_argument("--recipe", default="recipe-pointer.json", help="the mix of questions by progress")
+    parser.add_argument("--minutes", type=float, default=9)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=512, help="questions of a step")
+    parser.add_argument("--rate", type=float, default=RATE)
+    parser.add_argument("--hidden", type=int, default=128)
+    parser.add_argument("--drop", type=float, default=0.3)
+    parser.add_argument("--unsure", type=float, default=1.0, help="weight of the loss of answered or not")
+    parser.add_argument("--layers", type=int, nargs="+", default=LAYERS)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--weights", default="pointer.pt", help="where the state after each pass is kept")
+    parser.add_argument("--run", default="runs/pointer", help="where the state is kept")
     parser.add_argument("--said", help="what is said of the development questions, as JSON lines")
     parser.add_argument("--out", type=Path, required=True)
     a = parser.parse_args()
-    torch.manual_seed(a.seed)
-    weights = Path(a.weights + ".model")
-    import_weights(argparse.Namespace(gguf=a.model, out=weights))
-    model, _ = load_weights(weights)
-    weights.unlink()
-    encoder = Encoder(a.tokenizer)
-
-    def questions(passages: list[str], asked: list[Asked]) -> Questions:
-        texts = read_states(model, encoder, passages, HEADER)
-        return Questions(passages, asked, texts, read_states(model, encoder, [q.question for q in asked], QUESTION))
-
+    a.layers = tuple(a.layers)
     articles, dev_articles = load_squad(a.squad)
-    others = [p for article in load_human(a.corpus, dev_articles) for p in article.paragraphs]
-    random.Random(a.seed).shuffle(others)
-    sizes = np.cumsum([len(p.context) / CHARS_PER_TOKEN for p in others])
-    articles.append(Article("others", others[: int(np.searchsorted(sizes, a.passage_tokens))]))
-    dev = questions(*asked_of(dev_articles))
-    data = questions(*asked_of(articles))
-    print(f"{len(data.usable)} questions over {len(data.passages)} passages; {len(dev.usable)} to look at", flush=True)
-    network = PointerNetwork(dev.texts[0].states.shape[1])
-    train(network, data, dev, a)
-    export(network, a.model, a.out)
+    words = Thesaurus.read(a.thesaurus) if a.thesaurus else None
+    documents = load_documents(a.corpus, a.limit_chars, a.seed)
+    maker = QuestionMaker(documents, articles, load_human(a.corpus, dev_articles), a.seed, words)
+    stream = BatchStream(maker, a.tokenizer, a.batch, a.workers)
+    encoder = Encoder(a.tokenizer)
+    groups = [Group(p.context, p.questions) for article in dev_articles for p in article.paragraphs]
+    dev = [made for group in groups if (made := prepare(encoder, group))]
+    a.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    torch.manual_seed(a.seed)
+    Path(a.run).mkdir(parents=True, exist_ok=True)
+    weights = Path(a.run) / "model.pt"
+    import_weights(argparse.Namespace(gguf=a.model, out=weights))
+    model, _ = load_weights(weights, device=str(a.device))
+    weights.unlink()
+    network = PointerNetwork(len(a.layers) * model.config.dim, a.hidden, a.drop).to(a.device)
+    print(
+        f"{sum(p.numel() for p in network.parameters())} parameters; {sum(len(g.asked) for g in dev)} questions to look at",
+        flush=True,
+    )
+    network.load_state_dict(train(network, model, stream, dev, a))
+    stream.close()
+    figures, said = evaluate(network, model, dev, a)
+    print(json.dumps(figures), flush=True)
+    export(network, a.model, a.layers, a.out)
     if a.said:
-        Path(a.said).write_text("".join(json.dumps(s) + "\n" for s in evaluate(network, dev)[1]))
+        Path(a.said).write_text("".join(json.dumps(s) + "\n" for s in said))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from corpus import Article
 from model import Model
 from rows import BOS, Encoder
 
@@ -23,24 +22,6 @@ COMMON = re.compile(
     r"where|why|how|many|much|that|this|its?|as"
 )
 WORD = re.compile(r"\w+")
-# Tokens of a pass.
-PASS = 2500
-
-
-@dataclass
-class Text:
-    """`states` [tokens, layers * dim] float16; `offsets` [tokens, 2] are characters of the text."""
-
-    states: np.ndarray
-    offsets: np.ndarray
-
-
-@dataclass
-class Asked:
-    passage: int
-    question: str
-    answers: list[str]
-    article: str
 
 
 def token_bytes(encoder: Encoder, token: int) -> bytes:
@@ -68,30 +49,31 @@ def tokens_behind(encoder: Encoder, lead: str, text: str) -> tuple[list[int], in
     return [BOS, *ids], first + 1, np.clip(places[first:], 0, None)
 
 
+@dataclass
+class Texts:
+    """Tokens of texts [count, longest], and where in each row the text's own begin and end."""
+
+    ids: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+
+
 @torch.no_grad()
-def read_states(model: Model, encoder: Encoder, texts: list[str], lead: str) -> list[Text]:
-    """The states of the texts' own tokens, in batches of texts of similar length."""
-    tokens = [tokens_behind(encoder, lead, text) for text in texts]
-    order = sorted(range(len(texts)), key=lambda i: len(tokens[i][0]))
-    found: list[Text | None] = [None] * len(texts)
-    at = 0
-    while at < len(order):
-        batch = order[at : at + max(1, PASS // len(tokens[order[at]][0]))]
-        at += len(batch)
-        ids = torch.zeros(len(batch), max(len(tokens[i][0]) for i in batch), dtype=torch.long)
-        for row, i in enumerate(batch):
-            ids[row, : len(tokens[i][0])] = torch.tensor(tokens[i][0])
-        h = F.embedding(ids, model.embed.weight)
-        rope = model.rope(0, ids.shape[1], ids.device)
-        captured = [h]
-        for block in model.blocks[: LAYERS[-1]]:
-            h = block(h, rope)
-            captured.append(h)
-        states = torch.cat([unit(captured[layer]) for layer in LAYERS], dim=-1).half().numpy()
-        for row, i in enumerate(batch):
-            own, first, offsets = tokens[i]
-            found[i] = Text(states[row, first : len(own)].copy(), offsets)
-    return [text for text in found if text is not None]
+def states_of(
+    model: Model, texts: Texts, layers: tuple[int, ...], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(the states [count, longest, layers * dim] of the texts' own tokens, how many each has)."""
+    first, last = (torch.from_numpy(x).to(device) for x in (texts.first, texts.last))
+    lengths = last - first
+    h = F.embedding(torch.from_numpy(texts.ids).to(device), model.embed.weight)
+    rope = model.rope(0, h.shape[1], device)
+    captured = [h]
+    for block in model.blocks[: max(layers)]:
+        h = block(h, rope)
+        captured.append(h)
+    at = (first[:, None] + torch.arange(int((texts.last - texts.first).max()), device=device)).clamp_max(h.shape[1] - 1)
+    rows = torch.arange(len(first), device=device)[:, None]
+    return torch.cat([unit(captured[layer])[rows, at] for layer in layers], dim=-1), lengths
 
 
 def unit(x: torch.Tensor) -> torch.Tensor:
@@ -128,14 +110,3 @@ def answer_places(text: str, offsets: np.ndarray, answers: list[str]) -> list[tu
         if start >= 0 and len(inside):
             found.append((int(inside[0]), int(inside[-1])))
     return found
-
-
-def asked_of(articles: list[Article]) -> tuple[list[str], list[Asked]]:
-    """(passages, the questions asked about them)."""
-    passages: dict[str, int] = {}
-    asked = []
-    for article in articles:
-        for paragraph in article.paragraphs:
-            number = passages.setdefault(paragraph.context, len(passages))
-            asked += [Asked(number, q.text.strip(), q.answers, article.title) for q in paragraph.questions]
-    return list(passages), asked

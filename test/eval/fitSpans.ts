@@ -18,7 +18,7 @@ import { readTrainingSet, type TrainingQuestion, type TrainingSet } from "./trai
 const MODEL_WEIGHT = 0.5;
 const UNASKED_WEIGHT = -0.15;
 /** Of the span pointer's ln p: likewise. */
-const POINTED_WEIGHT = 1.5;
+const POINTED_WEIGHT = 2;
 /** Wrong spans kept of each passage; all of them would only repeat one another. */
 const NUM_WRONG = 200;
 const NUM_PASSAGES = 3;

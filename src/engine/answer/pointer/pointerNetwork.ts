@@ -1,13 +1,19 @@
 // The span pointer: where in a passage the answer to a question begins and ends, from the hidden states of the language model.
 // Attention flows between passage and question as in BiDAF (Seo et al., arXiv:1611.01603); start and end point into the passage
-// (Wang and Jiang, arXiv:1608.07905). The model's own prediction of an answer has learnt its training questions by heart; the
-// pointer, with a fiftieth of the weights over states that knew nothing of the question, has not.
+// (Wang and Jiang, arXiv:1608.07905). Whether there is an answer depends on what the question's words meet near the likeliest
+// ones, too: each is compared with what it attends to there, as in Parikh et al., arXiv:1606.01933. The model's own prediction
+// of an answer has learnt its training questions by heart; the pointer, with a fiftieth of the weights over states that knew
+// nothing of the question, has not.
 
 import { bidirectionalGru, linear } from "./gru.ts";
 import { type PointerWeights, requireWeights, type Weights } from "./pointerWeights.ts";
+import { highest, meanOf, mix, softmax } from "./rows.ts";
 
 /** Words of a token, see `wordFlags`. */
 export const NUM_FLAGS = 5;
+/** Tokens in which nearness to an answer falls to 1/e, and what is left of it far away; training/pointer_network.py has the same. */
+const NEAR = 12;
+const FAR = 1e-4;
 
 export interface PointerInput {
   /** States of the passage's tokens [n, width], every layer's part of a row with a mean square of 1. */
@@ -16,6 +22,8 @@ export interface PointerInput {
   readonly question: Float32Array;
   /** [n, NUM_FLAGS] */
   readonly flags: Float32Array;
+  /** What the passage says of the question's words [k, NUM_FLAGS]. */
+  readonly questionFlags: Float32Array;
 }
 
 export interface PointerOutput {
@@ -33,7 +41,7 @@ export function pointSpans({ tensors }: PointerWeights, input: PointerInput): Po
   const width = requireWeights(tensors, "project.weight").length / hidden;
   const passage = layer("project", input.passage, width).map(Math.tanh);
   const question = layer("project", input.question, width).map(Math.tanh);
-  const merged = attend(tensors, passage, question);
+  const { merged, similarity } = attend(tensors, passage, question);
   const flags = layer("flags", input.flags, NUM_FLAGS);
   const g = layer("merge", merged, 4 * hidden).map((value, i) => Math.tanh(value + flags[i]!));
   const first = bidirectionalGru(g, tensors, "first");
@@ -46,9 +54,19 @@ export function pointSpans({ tensors }: PointerWeights, input: PointerInput): Po
       h[(2 * row + 1) * hidden + i] = second[row * hidden + i]!;
     }
   const logits = (name: string) => layer(name, h, 2 * hidden);
-  const pooled = pool(h, softmax(logits("pool")));
-  const [none = 0] = layer("none_out", layer("none", pooled, 4 * hidden).map(Math.tanh));
-  return { start: logits("start"), end: logits("end"), none };
+  const [start, end] = [logits("start"), logits("end")];
+  const [ofStart, ofEnd] = [softmax(start), softmax(end)];
+  const likely = ofStart.map((p, i) => (p + ofEnd[i]!) / 2);
+  const checked = check(tensors, { passage, question, similarity, likely, input });
+  const pooled = Float32Array.of(
+    ...mix(h, likely),
+    ...mix(h, softmax(logits("pool"))),
+    ...highest(h, 2 * hidden),
+    ...meanOf(checked, hidden),
+    ...highest(checked, hidden),
+  );
+  const [none = 0] = layer("none_out", layer("none", pooled).map(Math.tanh));
+  return { start, end, none };
 }
 
 function layersOf(tensors: Weights) {
@@ -59,8 +77,15 @@ function layersOf(tensors: Weights) {
   };
 }
 
-/** [n, 4 · hidden]: each token of the passage, what of the question it attends to, and its products with that and with the passage's gist. */
-function attend(tensors: Weights, passage: Float32Array, question: Float32Array): Float32Array {
+/**
+ * Each token of the passage, what of the question it attends to, and its products with that and with the passage's gist
+ * [n, 4 · hidden]; and how alike the tokens of both are [n, k].
+ */
+function attend(
+  tensors: Weights,
+  passage: Float32Array,
+  question: Float32Array,
+): { readonly merged: Float32Array; readonly similarity: Float32Array } {
   const layer = layersOf(tensors);
   const both = requireWeights(tensors, "both");
   const hidden = both.length;
@@ -77,9 +102,8 @@ function attend(tensors: Weights, passage: Float32Array, question: Float32Array)
   const out = new Float32Array(4 * rows * hidden);
   const relevance = new Float32Array(rows);
   for (let row = 0; row < rows; row++) {
-    const scores = similarity
-      .subarray(row * asked, (row + 1) * asked)
-      .map((value, j) => value + ofPassage[row]! + ofQuestion[j]!);
+    const scores = similarity.subarray(row * asked, (row + 1) * asked);
+    for (let j = 0; j < asked; j++) scores[j] = scores[j]! + ofPassage[row]! + ofQuestion[j]!;
     relevance[row] = Math.max(...scores);
     const attended = mix(question, softmax(scores));
     for (let i = 0; i < hidden; i++) {
@@ -93,28 +117,58 @@ function attend(tensors: Weights, passage: Float32Array, question: Float32Array)
   for (let row = 0; row < rows; row++)
     for (let i = 0; i < hidden; i++)
       out[(4 * row + 3) * hidden + i] = passage[row * hidden + i]! * gist[i]!;
+  return { merged: out, similarity };
+}
+
+interface Checking {
+  readonly passage: Float32Array;
+  readonly question: Float32Array;
+  /** [n, k] */
+  readonly similarity: Float32Array;
+  /** How likely an answer begins or ends at each token [n]. */
+  readonly likely: Float32Array;
+  readonly input: PointerInput;
+}
+
+/** What becomes of each word of the question beside what it finds near the likeliest answers [k, hidden]. */
+function check(
+  tensors: Weights,
+  { passage, question, similarity, likely, input }: Checking,
+): Float32Array {
+  const layer = layersOf(tensors);
+  const rows = likely.length;
+  const hidden = passage.length / rows;
+  const asked = question.length / hidden;
+  const [weight = 0] = requireWeights(tensors, "near");
+  const near = nearness(likely).map((value) => weight * Math.log(value + FAR));
+  const compared = new Float32Array(4 * asked * hidden);
+  for (let j = 0; j < asked; j++) {
+    const found = mix(passage, softmax(near.map((value, i) => value + similarity[i * asked + j]!)));
+    for (let i = 0; i < hidden; i++) {
+      const [q, f] = [question[j * hidden + i]!, found[i]!];
+      compared[4 * j * hidden + i] = q;
+      compared[(4 * j + 1) * hidden + i] = f;
+      compared[(4 * j + 2) * hidden + i] = q * f;
+      compared[(4 * j + 3) * hidden + i] = Math.abs(q - f);
+    }
+  }
+  const flags = layer("check_flags", input.questionFlags, NUM_FLAGS);
+  return layer("check", compared, 4 * hidden).map((value, i) => Math.tanh(value + flags[i]!));
+}
+
+/** Of each token the sum of what is likely, less with the distance: a filter of two passes instead of all pairs. */
+function nearness(likely: Float32Array): Float32Array {
+  const fall = Math.exp(-1 / NEAR);
+  const out = new Float32Array(likely.length);
+  let behind = 0;
+  for (let i = 0; i < likely.length; i++) {
+    behind = behind * fall + likely[i]!;
+    out[i] = behind;
+  }
+  let ahead = 0;
+  for (let i = likely.length - 1; i >= 0; i--) {
+    out[i] = out[i]! + ahead;
+    ahead = (ahead + likely[i]!) * fall;
+  }
   return out;
-}
-
-/** The rows' mean by weight, and behind it their maxima. */
-function pool(rows: Float32Array, weights: Float32Array): Float32Array {
-  const width = rows.length / weights.length;
-  const most = new Float32Array(width).fill(Number.NEGATIVE_INFINITY);
-  for (let i = 0; i < rows.length; i++) most[i % width] = Math.max(most[i % width]!, rows[i]!);
-  return Float32Array.of(...mix(rows, weights), ...most);
-}
-
-function mix(rows: Float32Array, weights: Float32Array): Float32Array {
-  const width = rows.length / weights.length;
-  const out = new Float32Array(width);
-  for (const [row, weight] of weights.entries())
-    for (let i = 0; i < width; i++) out[i]! += weight * rows[row * width + i]!;
-  return out;
-}
-
-function softmax(logits: Float32Array): Float32Array {
-  const highest = logits.reduce((max, value) => Math.max(max, value), Number.NEGATIVE_INFINITY);
-  const weights = logits.map((value) => Math.exp(value - highest));
-  const total = weights.reduce((sum, value) => sum + value, 0);
-  return weights.map((value) => value / total);
 }

@@ -20,6 +20,8 @@ export interface PointedQuestion {
   readonly text: string;
   /** [tokens, width] */
   readonly states: Float32Array;
+  /** Characters of the text that each token stands for. */
+  readonly places: TokenPlaces["places"];
 }
 
 /** What the pointer says of a passage. */
@@ -28,16 +30,21 @@ export class Pointing {
   readonly answered: number;
   readonly #places: TokenPlaces["places"];
   readonly #output: PointerOutput;
+  /** ln of the sum over all spans and none. */
   readonly #total: number;
 
   constructor(places: TokenPlaces["places"], output: PointerOutput, longest: number) {
     this.#places = places;
     this.#output = output;
-    this.#total = lnTotal(output, longest);
-    this.answered = this.#total - output.none;
+    const spans = lnTotal(output, longest);
+    this.answered = spans - output.none;
+    this.#total = spans + Math.log1p(Math.exp(-this.answered));
   }
 
-  /** ln p of a span of the passage's text among all of them, given that one is the answer; −∞ for none. */
+  /**
+   * ln p that a span of the passage's text is the answer; −∞ for none. That the passage has an answer at all is part of it: so
+   * those of several passages compete.
+   */
   lnSpan({ start, end }: Span): number {
     const isInside = (place: Span) => place.end > start && place.start < end;
     const first = this.#output.start[this.#places.findIndex(isInside)];
@@ -57,7 +64,7 @@ export async function readQuestion(
   const text = question.replaceAll(/\s+/g, " ").trim();
   const tokens = tokenizer.encode(`Question: ${text}`, { addSpecial: true });
   const states = await readOwnStates(pointer, tokenizer, { tokens, text, signal });
-  return states && { text, states: states.rows };
+  return states && { text, states: states.rows, places: states.places };
 }
 
 /**
@@ -75,8 +82,12 @@ export async function pointInto(
 ): Promise<Pointing | undefined> {
   const own = await readOwnStates(pointer, tokenizer, { signal: undefined, ...prompt });
   if (own === undefined) return undefined;
-  const flags = wordFlags(prompt.text, own.places, question.text);
-  const input: PointerInput = { passage: own.rows, question: question.states, flags };
+  const input: PointerInput = {
+    passage: own.rows,
+    question: question.states,
+    flags: wordFlags(prompt.text, own.places, question.text),
+    questionFlags: wordFlags(question.text, question.places, prompt.text),
+  };
   return new Pointing(own.places, pointSpans(pointer.weights, input), pointer.weights.longest);
 }
 

@@ -10,7 +10,10 @@ const COMMON =
 const STEM = 5;
 const LEAST_LETTERS = 4;
 
-/** [places.length, NUM_FLAGS]: the word is in the question, is one of its content words, a form of one, capitalised, a number. */
+/**
+ * [places.length, NUM_FLAGS]: the word is in the question, is one of its content words, a form of one, capitalised, a number. The
+ * same the other way about, of a question's words and a passage.
+ */
 export function wordFlags(text: string, places: readonly Span[], question: string): Float32Array {
   const asked = new Set((question.match(WORD) ?? []).map((word) => word.toLowerCase()));
   const content = new Set([...asked].filter((word) => !COMMON.test(word)));

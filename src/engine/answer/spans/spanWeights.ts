@@ -5,7 +5,7 @@ export const SPAN_WEIGHTS: Readonly<Record<string, number>> = {
   lnRest: 0.5,
   lnEnd: 0.5,
   lnUnasked: -0.15,
-  lnPointed: 1.5,
+  lnPointed: 2,
   afterArticle: -0.42,
   afterOf: 0.4,
   afterPunctuation: -0.1,

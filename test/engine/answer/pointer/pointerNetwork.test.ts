@@ -35,6 +35,7 @@ const inputOf = (of: Readonly<Record<string, readonly number[]>>) => ({
   passage: Float32Array.from(of.passage ?? []),
   question: Float32Array.from(of.question ?? []),
   flags: Float32Array.from(of.flags ?? []),
+  questionFlags: Float32Array.from(of.questionFlags ?? []),
 });
 
 describe("the span pointer", () => {
@@ -49,7 +50,7 @@ describe("the span pointer", () => {
       assertClose([pointing.answered + found.none], expected.total ?? [], 1e-4);
     });
 
-  it("gives every span of up to twenty-one tokens a share of 1", () => {
+  it("gives every span of up to twenty-one tokens its share, and the rest to none", () => {
     const [, , expected = {}] = golden.cases;
     const found = pointSpans(weights, inputOf(expected));
     const places = [...found.start.keys()].map((i) => ({ start: i, end: i + 1 }));
@@ -58,7 +59,8 @@ describe("the span pointer", () => {
     for (const first of places.keys())
       for (let last = first; last <= Math.min(first + LONGEST, places.length - 1); last++)
         sum += Math.exp(pointing.lnSpan({ start: first, end: last + 1 }));
-    assertClose([sum], [1], 1e-6);
+    assertClose([sum], [1 / (1 + Math.exp(-pointing.answered))], 1e-6);
+    assert.ok(sum < 1);
     assert.equal(pointing.lnSpan({ start: 90, end: 99 }), Number.NEGATIVE_INFINITY);
   });
 
