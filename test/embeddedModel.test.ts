@@ -117,5 +117,25 @@ describe("the embedded model", () => {
         assert.ok((answer.stats?.promptTokens ?? 0) > 0);
       });
     });
+
+    it("weighs no spans of passages in which its pointer sees no answer", async () => {
+      const { model: loaded } = opened ?? assert.fail("the model is opened in a before hook");
+      const files = {
+        "a.md": "The parliament of the republic was established in 1952 after a long debate.\n",
+        "b.md": "Visitors of the established parliament may watch from a gallery above the rows.\n",
+        "c.md": "An established custom of the parliament is a song that is sung at noon.\n",
+      };
+      await withFiles(files, async (folder) => {
+        const question = "In what year was the parliament established?";
+        const tools = { shelf: new Shelf(), tokenizer: loaded.tokenizer, model: loaded };
+        const answer = await answerQuestion({ paths: [folder], question }, tools, {});
+        assert.equal(answer.answer, "1952");
+        const { promptTokens = 0, generatedTokens = 0 } = answer.stats ?? {};
+        // The pointer has read all of them; the model has answered over one.
+        const tokens = Object.values(files).map((text) => loaded.tokenizer.encode(text).length);
+        assert.ok(promptTokens > tokens.reduce((sum, count) => sum + count, 0));
+        assert.ok(generatedTokens <= 8, `${generatedTokens} tokens were generated`);
+      });
+    });
   });
 });

@@ -2,7 +2,7 @@
 
 import type { AnswerabilityRequest } from "../../src/engine/answer/spans/answerability.ts";
 import { contestOf } from "../../src/engine/answer/spans/contest.ts";
-import { likeliestByWords } from "../../src/engine/answer/spans/spanSearch.ts";
+import { likeliestUnread } from "../../src/engine/answer/spans/spanSearch.ts";
 import type { TrainingQuestion, TrainingSet } from "./trainingQuestions.ts";
 
 export function ownParagraph(
@@ -16,7 +16,7 @@ export function ownParagraph(
   const [contestant] = contestants;
   if (!contestant) throw new Error("one passage was given");
   const { words, competition } = contestant;
-  const span = likeliestByWords(words, { asked, competition });
+  const { span } = likeliestUnread({ passage: words, asked, competition });
   const { label } = paragraph;
   return { question: text, passage: words, span, asked, competition, label, termsOf };
 }

@@ -20,6 +20,7 @@ import { samplingOf } from "./sampling.ts";
 import type { Query, ScoredPassage } from "./searchIndex.ts";
 import type { Watch } from "./searchPassages.ts";
 import type { Shelf } from "./shelf.ts";
+import { kindNoun } from "./spans/expectedAnswer.ts";
 import { shareOf } from "./terms.ts";
 import { citePassage, quoteAround } from "./verify.ts";
 
@@ -181,6 +182,7 @@ function findRelevant(
 ): ScoredPassage[] {
   const query = queryOf(params);
   const weights = index.termWeights(documents, query.text);
+  for (const term of index.termsOf(kindNoun(query.text) ?? "")) weights.delete(term);
   return index.search(documents, query, NUM_SEARCHED).filter((passage) => {
     const text = `${passageText(passage)} ${passage.document.label} ${query.background ?? ""}`;
     return shareOf(weights, new Set(index.termsOf(text))) >= MIN_SUPPORT;

@@ -4,28 +4,24 @@
 
 import type { Observer, RunStats } from "../../protocol.ts";
 import { type Candidate, chooseCandidate, isSure, isWorthGiving } from "./candidates.ts";
-import { answerLimit, copyAnswer, type ShownPassage } from "./copiedAnswer.ts";
+import { copyAnswer } from "./copiedAnswer.ts";
 import { passageText, placeOf, type TextPassage } from "./passages.ts";
+import { type PlannedPassage, planReading } from "./planReading.ts";
 import type { PointedQuestion } from "./pointer/pointing.ts";
-import { askPointer, begunEarlier, point } from "./pointer/pointPassage.ts";
+import { begunEarlier, type PointedPrompt, point, withPointed } from "./pointer/pointPassage.ts";
 import { quoteSentences } from "./quoteSentences.ts";
 import type { Reading, ReadingRequest } from "./reading.ts";
-import { cutTo, toPrompt } from "./readTogether.ts";
 import { cutNotes, isInterruption, sumStats } from "./runModel.ts";
-import type { ScoredPassage } from "./searchIndex.ts";
-import { splitSentences } from "./sentences.ts";
 import { spanAnswer } from "./spanAnswer.ts";
-import { type Contest, type Contestant, contestOf } from "./spans/contest.ts";
-import { UNASKED } from "./spans/spanSearch.ts";
-import { HAS_DENSE, shareOf } from "./terms.ts";
+import type { Contest, Contestant } from "./spans/contest.ts";
+import { likeliestUnread } from "./spans/spanSearch.ts";
+import { shareOf } from "./terms.ts";
 import { citeAnswer, quoteAround, type Span } from "./verify.ts";
 
-/** Passages read; in 98 of 100 questions measured the answer stood in one of the first three. */
-const NUM_READ = 3;
+/** Log-odds by words and pointer that a passage's spans may be behind another's before the model need not weigh them. */
+const MAX_BEHIND = 6;
 /** A sentence that shares less than this with the question is not worth quoting instead of an answer. */
 const MIN_QUOTE_SUPPORT = 0.5;
-const ASKS_FOR_SENTENCE =
-  /\b(?:quote|sentences?|verbatim|exact words|word for word|lines?|list all|list the)\b/i;
 /** Questions that a sentence answers, and what is said with it. */
 const ASKS_FOR_QUOTE = [
   [
@@ -40,16 +36,6 @@ const ASKS_FOR_QUOTE = [
 const NEAREST =
   "The model was not sure of an answer: this is a quote, the sentence nearest the question.";
 
-/** Passages to read, with their prompts; `contest` where their spans compete. */
-interface Plan {
-  readonly passages: readonly PlannedPassage[];
-  readonly contest?: Contest<PlannedPassage>;
-  /** Where they do, as the model's pointer sees it. */
-  readonly question?: PointedQuestion | undefined;
-}
-
-interface PlannedPassage extends ShownPassage, ScoredPassage {}
-
 /** Ask the model over the best passages one by one; the best answer that stands in its passage wins. */
 export async function readSeparately(request: ReadingRequest): Promise<Reading> {
   const weights = request.index.termWeights(request.documents, request.question);
@@ -61,15 +47,19 @@ export async function readSeparately(request: ReadingRequest): Promise<Reading> 
   const candidates: Candidate[] = [];
   const reread: TextPassage[] = [];
   const stats: RunStats[] = [];
+  const pointed: PointedPrompt[] = [];
+  let leading = Number.NEGATIVE_INFINITY;
   let interruption: Error | undefined;
   for (const [number, passage] of plan.passages.entries()) {
     try {
       const { contest, question } = plan;
       const contestant = contest?.contestants[number];
-      const competing = contest && contestant && { contest, contestant, question };
+      const competing = contest && contestant && { contest, contestant, question, leading };
       const told = telling(request, passage, { number, of: plan.passages.length });
       const read = await readOne(told, passage, { weights, ...competing });
       reread.push(passage.shown);
+      leading = Math.max(leading, read.unread ?? leading);
+      if (read.pointed) pointed.push(read.pointed);
       if (read.stats) stats.push(read.stats);
       if (read.candidate) candidates.push(read.candidate);
       interruption = read.interruption;
@@ -84,7 +74,7 @@ export async function readSeparately(request: ReadingRequest): Promise<Reading> 
   const total = sumStats(stats);
   const facts = {
     reread: withoutContained(reread),
-    ...(total && { stats: total }),
+    ...(total && { stats: withPointed(total, pointed) }),
     ...(interruption && { interruption }),
   };
   const best = chooseCandidate(candidates);
@@ -118,69 +108,6 @@ function quoteInstead(request: ReadingRequest, weights: ReadonlyMap<string, numb
   return { found: true, answer: quotes.answer, citations: quotes.citations, notes: [note] };
 }
 
-// The best passage whole, and of each of the first ones the sentences around the one that shares most with the question.
-function toRead(
-  { passages, index }: ReadingRequest,
-  weights: ReadonlyMap<string, number>,
-): ScoredPassage[] {
-  const best = passages.slice(0, NUM_READ);
-  return best.flatMap((passage, rank) => {
-    const window = narrow(passage, (text) => shareOf(weights, new Set(index.termsOf(text))));
-    const isWhole = window.start === passage.start && window.end === passage.end;
-    return rank === 0 && !isWhole ? [passage, window] : [window];
-  });
-}
-
-// A small model reads three sentences better than ten. Code has no sentences.
-function narrow(passage: ScoredPassage, shareOfText: (text: string) => number): ScoredPassage {
-  if (passage.document.kind === "code") return passage;
-  const text = passageText(passage);
-  const sentences = splitSentences(text);
-  const shares = sentences.map(({ start, end }) => shareOfText(text.slice(start, end)));
-  const center = shares.indexOf(Math.max(...shares));
-  const first = sentences[Math.max(0, center - 1)];
-  const last = sentences[Math.min(sentences.length - 1, center + 1)];
-  if (!first || !last) return passage;
-  return { ...passage, start: passage.start + first.start, end: passage.start + last.end };
-}
-
-// What is shown of each passage, and whether its spans compete: prose is read whole for that.
-async function planReading(
-  request: ReadingRequest,
-  weights: ReadonlyMap<string, number>,
-): Promise<Plan> {
-  const { question, passages, index } = request;
-  const isSearched =
-    request.format.answerTokens !== undefined &&
-    !ASKS_FOR_SENTENCE.test(question) &&
-    !HAS_DENSE.test(question) &&
-    passages[0]?.document.kind !== "code";
-  const chosen = isSearched ? passages.slice(0, NUM_READ) : toRead(request, weights);
-  const planned: PlannedPassage[] = [];
-  for (const passage of chosen) planned.push(await show(request, passage, isSearched));
-  if (!isSearched) return { passages: planned };
-  const terms = { question: weights.keys(), termsOf: (text: string) => index.termsOf(text) };
-  const contest = contestOf(planned, question, terms);
-  return { passages: planned, contest, question: await askPointer(request) };
-}
-
-async function show(
-  request: ReadingRequest,
-  passage: ScoredPassage,
-  isSearched: boolean,
-): Promise<PlannedPassage> {
-  const { model, format, question, history } = request;
-  const maxTokens =
-    Math.min(model.contextLength, model.trainedContextLength) - answerLimit(request);
-  const build = (asked: string, shown: ScoredPassage) =>
-    format.build(model, { question: asked, history, passages: [toPrompt(shown)], maxTokens });
-  const prompt = await build(question, passage);
-  const shown = cutTo(passage, prompt.passages[0]?.text ?? "");
-  const planned = { ...passage, end: shown.end, shown, prompt: prompt.tokens };
-  // Cut alike, so that both begin with the same tokens.
-  return isSearched ? { ...planned, unasked: (await build(UNASKED, planned)).tokens } : planned;
-}
-
 // Reading takes seconds on slow machines: progress says from its beginning which passage it is about.
 function telling(
   request: ReadingRequest,
@@ -204,6 +131,10 @@ interface OneReading {
   readonly candidate?: Candidate;
   readonly stats?: RunStats;
   readonly interruption?: Error;
+  /** Log-odds of the passage's best span by words and pointer. */
+  readonly unread?: number;
+  /** Nothing but the pointer looked at the passage. */
+  readonly pointed?: PointedPrompt;
 }
 
 interface Weighing {
@@ -211,17 +142,29 @@ interface Weighing {
   readonly contest?: Contest<PlannedPassage>;
   readonly contestant?: Contestant<PlannedPassage>;
   readonly question?: PointedQuestion | undefined;
+  /** The best of the passages before. */
+  readonly leading?: number;
 }
 
 async function readOne(
   request: ReadingRequest,
   passage: PlannedPassage,
-  { weights, contest, contestant, question }: Weighing,
+  { weights, contest, contestant, question, leading = Number.NEGATIVE_INFINITY }: Weighing,
 ): Promise<OneReading> {
   const { passages, index } = request;
   const { shown } = passage;
   // It reads the prompt, which is then in the cache.
   const { pointing, ms } = await point(request, passage, question);
+  const unread =
+    contest &&
+    contestant &&
+    pointing &&
+    likeliestUnread({
+      ...{ passage: contestant.words, asked: contest.asked, pointing },
+      competition: contestant.competition,
+    }).score;
+  if (unread !== undefined && unread < leading - MAX_BEHIND)
+    return { unread, pointed: { tokens: passage.prompt.length, ms } };
   const { run, placed } = await copyAnswer(request, passage);
   const stats = run.stats && { stats: begunEarlier(run.stats, ms) };
   const candidateOf = (text: string, span: Span, facts: Partial<Candidate>): Candidate => {
@@ -243,7 +186,8 @@ async function readOne(
       if (!found) return { ...stats };
       const { text, span, ...facts } = found;
       const notes = copied?.span.start === span.start ? copied.notes : [];
-      return { ...stats, candidate: candidateOf(text, span, { ...facts, notes }) };
+      const candidate = candidateOf(text, span, { ...facts, notes });
+      return { ...stats, candidate, ...(unread !== undefined && { unread }) };
     }
     if (!copied) return { ...stats };
     const confidence = await confidenceIn(request, passage.prompt, run.tokens);

@@ -33,3 +33,17 @@ export function begunEarlier(stats: RunStats, ms: number): RunStats {
   const prefillMs = stats.prefillMs + ms;
   return { ...stats, prefillMs, timeToFirstTokenMs: stats.timeToFirstTokenMs + ms };
 }
+
+/** A prompt that only the pointer looked at. */
+export interface PointedPrompt {
+  readonly tokens: number;
+  readonly ms: number;
+}
+
+/** The stats of an answer for which the pointer looked at other prompts, too. */
+export function withPointed(stats: RunStats, prompts: readonly PointedPrompt[]): RunStats {
+  const prefillMs = prompts.reduce((sum, { ms }) => sum + ms, stats.prefillMs);
+  const promptTokens = prompts.reduce((sum, { tokens }) => sum + tokens, stats.promptTokens);
+  const prefillTokensPerSecond = (1000 * promptTokens) / Math.max(1, prefillMs);
+  return { ...stats, promptTokens, prefillMs, prefillTokensPerSecond };
+}

@@ -41,3 +41,11 @@ const PATTERNS: readonly (readonly [AnswerKind, RegExp])[] = [
 export function expectedAnswer(question: string): AnswerKind {
   return PATTERNS.find(([, pattern]) => pattern.test(question))?.[0] ?? "thing";
 }
+
+const KIND_NOUN =
+  /\b(?:what|which|whose) (?:\w+ )?(year|date|day|month|century|decade|time|number|amount|percentage|percent|age|city|country|town|place|person|man|woman|name)s?\b/i;
+
+/** The word that only says what kind of answer is asked for: the text that gives one seldom has it ("in what year"). */
+export function kindNoun(question: string): string | undefined {
+  return KIND_NOUN.exec(question)?.[1];
+}

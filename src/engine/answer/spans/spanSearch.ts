@@ -140,23 +140,27 @@ async function lessUnasked(
   return [...weighed, ...found.spans.slice(NUM_UNASKED)].sort((a, b) => b.score - a.score);
 }
 
-/** The likeliest span by the words around it alone; the first word of a passage that has no better. */
-export function likeliestByWords(
-  passage: PassageWords,
-  { asked, competition }: Pick<SpanRequest, "asked" | "competition">,
-): WordSpan {
-  const context = { ...asked, competition, likelihood: { first: 0 } };
-  let best: { span: WordSpan; score: number } = {
-    span: { first: 0, last: 0 },
-    score: Number.NEGATIVE_INFINITY,
-  };
-  for (const first of passage.words.keys()) {
-    for (const span of spansFrom(passage, first)) {
-      const score = weigh(spanFeatures(passage, span, context));
+/** A span and its log-odds as far as they are known without the model's likelihoods. */
+export interface UnreadSpan {
+  readonly span: WordSpan;
+  readonly score: number;
+}
+
+/**
+ * The likeliest span by the words around it and the pointer, where there is one; the first word of a passage that has no
+ * better.
+ */
+export function likeliestUnread(
+  request: Pick<SpanRequest, "passage" | "asked" | "competition" | "pointing">,
+): UnreadSpan {
+  let best: UnreadSpan = { span: { first: 0, last: 0 }, score: Number.NEGATIVE_INFINITY };
+  for (const first of request.passage.words.keys()) {
+    for (const span of spansFrom(request.passage, first)) {
+      const score = weigh(featuresOf(request, span, { first: 0 }));
       if (score > best.score) best = { span, score };
     }
   }
-  return best.span;
+  return best;
 }
 
 /** The words at which the best spans begin, as far as can be said before the model weighs their ends. */
@@ -209,7 +213,12 @@ function scoreStart(
 
 /** The features of a span as far as its likelihood is known. */
 function featuresOf(
-  { passage, asked, competition, pointing }: SpanRequest,
+  {
+    passage,
+    asked,
+    competition,
+    pointing,
+  }: Pick<SpanRequest, "passage" | "asked" | "competition" | "pointing">,
   span: WordSpan,
   likelihood: SpanLikelihood,
 ): Features {

@@ -6,7 +6,7 @@ import {
   answerabilityFeatures,
 } from "../../../../src/engine/answer/spans/answerability.ts";
 import { contestOf } from "../../../../src/engine/answer/spans/contest.ts";
-import { likeliestByWords } from "../../../../src/engine/answer/spans/spanSearch.ts";
+import { likeliestUnread } from "../../../../src/engine/answer/spans/spanSearch.ts";
 import { Terms, wordsOf } from "../../../../src/engine/answer/terms.ts";
 import { createDocument } from "../../../../src/engine/documents/document.ts";
 import { plainText } from "../../../../src/engine/documents/plainText.ts";
@@ -27,7 +27,7 @@ function requestFor(question: string, label = "a") {
   const [own] = contestants;
   assert.ok(own);
   const { words, competition } = own;
-  const span = likeliestByWords(words, { asked, competition });
+  const { span } = likeliestUnread({ passage: words, asked, competition });
   return { question, passage: words, span, asked, competition, label, termsOf };
 }
 

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import {
   type AnswerKind,
   expectedAnswer,
+  kindNoun,
 } from "../../../../src/engine/answer/spans/expectedAnswer.ts";
 
 const CASES: readonly (readonly [string, AnswerKind])[] = [
@@ -27,4 +28,14 @@ describe("expectedAnswer", () => {
   for (const [question, kind] of CASES) {
     it(`is ${kind} for “${question}”`, () => assert.equal(expectedAnswer(question), kind));
   }
+});
+
+describe("kindNoun", () => {
+  for (const [question, noun] of [
+    ["In what year did the war end?", "year"],
+    ["Which famous person wrote it?", "person"],
+    ["How many years did it last?", undefined],
+    ["What did the year bring?", undefined],
+  ] as const)
+    it(`is ${noun} in “${question}”`, () => assert.equal(kindNoun(question), noun));
 });
