@@ -33,7 +33,7 @@ const journals = parts.flatMap((part) =>
 const records = (await Promise.all(journals.map((path) => Journal.open(path))))
   .flatMap((journal) => journal.records)
   .filter(({ cell }) => Number(cell.number) < casesPerCell);
-const command = [...new Set(evaluations.map((one) => one.command))].join(" and ");
+const command = commandOf(evaluations.map((one) => one.command));
 const facts = { ...first, casesPerCell, command, journal: journals.join(" ") };
 const evaluation = evaluationOf(suite, facts, records);
 await writeEvaluation(out, suite, evaluation, records);
@@ -46,6 +46,16 @@ function evaluationsIn(part: string): Omit<Evaluation, "journal">[] {
     // Written by writeEvaluation.
     return JSON.parse(readFileSync(path, "utf8")) as Omit<Evaluation, "journal">;
   });
+}
+
+// Parts by number, all of which are there, are what the command without numbers measures.
+function commandOf(commands: readonly string[]): string {
+  const byNumber = / --only number=([\d,]+)/;
+  const whole = new Set(commands.map((one) => one.replace(byNumber, "")));
+  const numbers = new Set(commands.flatMap((one) => byNumber.exec(one)?.[1]?.split(",") ?? []));
+  const [only] = whole;
+  if (only !== undefined && whole.size === 1 && numbers.size === casesPerCell) return only;
+  return [...new Set(commands)].join(" and ");
 }
 
 function identityOf({ suite, digest, seed, settings }: Omit<Evaluation, "journal">): string {

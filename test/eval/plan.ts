@@ -57,8 +57,12 @@ export const measurements: readonly Measurement[] = [
   },
 ];
 
-/** The same for the sweeps, which `run.ts` runs when it is asked for them by name: an hour or two without a GPU. */
+/** The same for the sweeps, which `run.ts` runs when it is asked for them by name: an hour or two without a GPU, those on an H200 some minutes. */
 export const sweeps: readonly Measurement[] = [
+  {
+    name: "embedded-scaling-h200",
+    args: ["perplexity", "--lengths", "1x,2x,4x,8x", "--cases", "10"],
+  },
   { name: "pilot-scaling", args: ["perplexity", "--cases", "10", "--lengths", "1x,2x", ...PILOT] },
   {
     name: "pilot-policies",
