@@ -22,8 +22,6 @@ from model import Config, Model, yarn
 from needles import make_needle
 from optimizer import Optimizer
 from passages import Passage, Question, prompt, split_document
-from pointer_network import PointerNetwork, pointer_loss, recur, span_logits
-from pointer_text import HEADER, answer_places, tokens_behind, word_flags
 from recurring import recurring_questions
 from renaming import rename, reword
 from rope import METHODS
@@ -32,44 +30,6 @@ from thesaurus import Thesaurus
 
 TINY = Config(vocab=64, dim=32, layers=2, heads=4, kv_heads=2, head_dim=16, hidden=48, context=32)
 TEXT = "The parliament was established in 1999.\n\nIt sits in a hall of glass, a gift of the city. " * 9
-
-
-class Pointer(unittest.TestCase):
-    def test_units_step_as_pytorch_s_whatever_the_padding(self):
-        layer = torch.nn.GRU(6, 3, bidirectional=True, batch_first=True)
-        x = torch.randn(3, 9, 6)
-        found = recur(layer, x, torch.tensor([9, 4, 1]))
-        for row, length in enumerate((9, 4, 1)):
-            expected = layer(x[row : row + 1, :length])[0][0]
-            self.assertLess((found[row, :length] - expected).abs().max().item(), 1e-5)
-
-    def test_padding_changes_nothing(self):
-        network = PointerNetwork(6, 4).eval()
-        passage, question, flags = torch.randn(2, 9, 6), torch.randn(2, 5, 6), torch.rand(2, 9, 5)
-        both = network(passage, question, flags, (torch.tensor([9, 4]), torch.tensor([5, 2])))
-        alone = network(passage[1:, :4], question[1:, :2], flags[1:, :4], (torch.tensor([4]), torch.tensor([2])))
-        self.assertLess((both[0][1, :4] - alone[0][0]).abs().max().item(), 1e-4)
-        self.assertLess((both[2][1] - alone[2][0]).abs().item(), 1e-4)
-
-    def test_the_loss_falls_where_the_annotated_spans_are_likelier(self):
-        start, end = torch.zeros(1, 6), torch.zeros(1, 6)
-        sure = start.clone()
-        sure[0, 2] = 5
-        none = torch.zeros(1)
-        level, better = (pointer_loss((x, end, none), [[(2, 3)]]) for x in (start, sure))
-        self.assertLess(better.item(), level.item())
-        self.assertEqual(span_logits(start, end)[0, 3, 2].item(), -1e4)
-
-    def test_tokens_stand_for_the_characters_of_a_text(self):
-        encoder = Encoder("tokenizer.model")
-        text = "\u00dcb\u00e9r \u201cquotes\u201d \u2014 \u6771\u4eac, in 1999."
-        ids, first, places = tokens_behind(encoder, HEADER, text)
-        self.assertEqual("".join(text[a:b] for a, b in places), text)
-        self.assertEqual(len(ids) - first, len(places))
-        (span,) = answer_places(text, places, ["\u6771\u4eac"])
-        self.assertEqual(text[places[span[0], 0] : places[span[1], 1]].strip(), "\u6771\u4eac")
-        flags = word_flags(text, places, "What happened in 1999?")
-        self.assertEqual(flags[-2].tolist(), [1, 1, 0, 0, 1])
 
 
 class Words(unittest.TestCase):
