@@ -70,8 +70,11 @@ const AUXILIARY =
 const RELATIVE = /^(?:which|who|that|whose|where|when|while)$/i;
 const QUESTION_WORD = /^(?:who|whom|whose|what|which|when|where|why|how)$/i;
 const NUM_OPENING_WORDS = 3;
-/** ln p by the pointer below which a span is out of the question anyway. */
-const LEAST_POINTED = -12;
+/**
+ * ln p by the pointer below which a span loses no more by it: over text unlike what it was trained on it may be sure and wrong, and
+ * then the model, which is surer still, has to be able to say so.
+ */
+const LEAST_POINTED = -4;
 /** Distance in words at which a term of the question counts half. */
 const HALF_DISTANCE = 4;
 
