@@ -93,11 +93,22 @@ describe("span search", () => {
 
   it("goes by the model's pointer, where it has one", async () => {
     const undecided = { unsaid: -0.2 };
-    const question = "When was the parliament established?";
-    const harbour = await search(question, undecided, { pointed: "1931" });
-    assert.equal(harbour.texts[0], "1931");
-    const kelp = await search(question, undecided, { pointed: "kelp" });
-    assert.equal(kelp.texts[0], "kelp");
+    // The words alone cannot tell the two years apart.
+    const question = "When was it?";
+    for (const pointed of ["1931", "1999"]) {
+      const found = await search(question, undecided, { pointed });
+      assert.equal(found.texts[0], pointed);
+    }
+  });
+
+  it("goes by a model that is surer than its pointer", async () => {
+    const question = "What is the access code?";
+    const text = "CHAPTER I One of the access codes is 48213. Nobody came along the road.";
+    const model = { reply: () => " 48213 [1]", unsaid: -8 };
+    const found = await search(question, model, { text, pointed: "CHAPTER I One" });
+    assert.equal(found.texts[0], "48213");
+    const asked = await search(question, { unsaid: -0.2 }, { text, pointed: "CHAPTER I One" });
+    assert.equal(asked.texts[0], "CHAPTER I One");
   });
 
   it("asks what follows a few starts, of which those far behind the best are fewer", async () => {
