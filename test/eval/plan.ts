@@ -63,7 +63,10 @@ export const sweeps: readonly Measurement[] = [
     name: "embedded-scaling-h200",
     args: ["perplexity", "--lengths", "1x,2x,4x,8x", "--cases", "10"],
   },
-  { name: "pilot-scaling", args: ["perplexity", "--cases", "10", "--lengths", "1x,2x", ...PILOT] },
+  {
+    name: "pilot-scaling",
+    args: ["perplexity", "--cases", "10", "--lengths", "1x,2x,4x", ...PILOT],
+  },
   {
     name: "pilot-policies",
     args: [
