@@ -24,6 +24,12 @@ export interface PointedQuestion {
   readonly places: TokenPlaces["places"];
 }
 
+/**
+ * ln p of a span among those of its passage below which it loses no more: over text unlike what it was trained on the pointer may
+ * be sure and wrong, and then the model, which is surer still, has to be able to say so.
+ */
+const LEAST = -4;
+
 /** What the pointer says of a passage. */
 export class Pointing {
   /** Log-odds that the passage answers the question, up to a constant. */
@@ -51,6 +57,15 @@ export class Pointing {
     const last = this.#output.end[this.#places.findLastIndex(isInside)];
     if (first === undefined || last === undefined) return Number.NEGATIVE_INFINITY;
     return first + last - this.#total;
+  }
+
+  /**
+   * What it adds to a span's log-odds among those of all passages: ln p of the span in its passage, which counts down to LEAST,
+   * and of there being an answer at all.
+   */
+  support(span: Span): number {
+    const lnAnswered = -Math.log1p(Math.exp(-this.answered));
+    return Math.max(LEAST, this.lnSpan(span) - lnAnswered) + lnAnswered;
   }
 }
 

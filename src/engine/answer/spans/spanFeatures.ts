@@ -70,11 +70,6 @@ const AUXILIARY =
 const RELATIVE = /^(?:which|who|that|whose|where|when|while)$/i;
 const QUESTION_WORD = /^(?:who|whom|whose|what|which|when|where|why|how)$/i;
 const NUM_OPENING_WORDS = 3;
-/**
- * ln p by the pointer below which a span loses no more by it: over text unlike what it was trained on it may be sure and wrong, and
- * then the model, which is surer still, has to be able to say so.
- */
-const LEAST_POINTED = -4;
 /** Distance in words at which a term of the question counts half. */
 const HALF_DISTANCE = 4;
 
@@ -107,7 +102,7 @@ export function spanFeatures(
   const features: Features = {
     lnFirst: likelihood.first,
     ...(likelihood.rest !== undefined && { lnRest: likelihood.rest, lnEnd: likelihood.end ?? 0 }),
-    ...(lnPointed !== undefined && { lnPointed: Math.max(LEAST_POINTED, lnPointed) }),
+    ...(lnPointed !== undefined && { lnPointed }),
     relevance: competition.relevance,
     passageBehindBest: competition.bestPassage - share,
     shareBehindBest: competition.bestSentence - sentence.share,

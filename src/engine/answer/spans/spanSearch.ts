@@ -222,7 +222,7 @@ function featuresOf(
   span: WordSpan,
   likelihood: SpanLikelihood,
 ): Features {
-  const lnPointed = pointing?.lnSpan(spanOffsets(passage, span));
+  const lnPointed = pointing?.support(spanOffsets(passage, span));
   return spanFeatures(passage, span, { ...asked, competition, likelihood, lnPointed });
 }
 

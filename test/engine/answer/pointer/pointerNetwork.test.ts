@@ -64,6 +64,16 @@ describe("the span pointer", () => {
     assert.equal(pointing.lnSpan({ start: 90, end: 99 }), Number.NEGATIVE_INFINITY);
   });
 
+  it("counts a span down to e^-4 of its passage's, and a passage as far as it has an answer", () => {
+    const places = [0, 1, 2].map((i) => ({ start: i, end: i + 1 }));
+    const output = { start: Float32Array.of(9, 0, -9), end: Float32Array.of(9, 0, -9), none: 20 };
+    const pointing = new Pointing(places, output, LONGEST);
+    const lnAnswered = pointing.lnSpan({ start: 0, end: 1 });
+    assertClose([pointing.support({ start: 0, end: 1 })], [lnAnswered], 1e-3);
+    assertClose([pointing.support({ start: 2, end: 3 })], [lnAnswered - 4], 1e-3);
+    assertClose([pointing.support({ start: 8, end: 9 })], [lnAnswered - 4], 1e-3);
+  });
+
   it("says which matrix a file lacks", () => {
     const tensors = new Map(weights.tensors);
     tensors.delete("first.weight_hh_l0_reverse");
