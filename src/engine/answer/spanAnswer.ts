@@ -11,13 +11,13 @@ import { type ScoredSpan, searchSpans, spanOffsets, spanText } from "./spans/spa
 /**
  * What a nat between all spans and a refusal adds to the log-odds, and one between the pointer's spans and none, as far as that
  * is from its mean. The threshold of the words alone is lower by OFFSET then. Chosen on 1,355 answerable and 360 unanswerable
- * development questions with the embedded model, so that 15 % of the answerable ones are refused; a threshold from one half of
- * them refuses 17 % of the other.
+ * development questions with the embedded model, so that 12 % of the answerable ones are refused and 42 % of the others; a
+ * threshold from one half of them refuses 14 % and 43 % of the other.
  */
 const MARGIN_WEIGHT = 0.1;
 const POINTER_WEIGHT = 0.4;
 const MEAN_POINTED = 2;
-const OFFSET = 0.39;
+const OFFSET = 0.54;
 /** Nats beyond which a margin counts no more; a refusal likelier than all spans by more than this rules the passage out. */
 const MAX_MARGIN = 4;
 const MAX_POINTED = 8;
