@@ -14,10 +14,10 @@ export interface Measurement {
 const PILOT = ["--model", PILOT_FILE];
 
 export const measurements: readonly Measurement[] = [
-  { name: "squad", args: ["squad", "--cases", "40", "--only", "passages=gold"] },
+  { name: "squad", args: ["squad", "--cases", "80", "--only", "passages=gold"] },
   {
     name: "squad-distractors",
-    args: ["squad", "--cases", "20", "--only", "passages=distractors"],
+    args: ["squad", "--cases", "40", "--only", "passages=distractors"],
   },
   {
     name: "squad-open",
@@ -29,7 +29,7 @@ export const measurements: readonly Measurement[] = [
   {
     name: "refusal",
     args: [
-      ...["refusal", "--cases", "80", "--only", "method=reader,search,always"],
+      ...["refusal", "--cases", "100", "--only", "method=reader,search,always"],
       ...["--only", "question=answerable,unanswerable"],
     ],
   },
@@ -40,13 +40,13 @@ export const measurements: readonly Measurement[] = [
   {
     name: "needle",
     args: [
-      ...["needle", "--cases", "1", "--lengths", "8x", "--depths", "0,50,100"],
+      ...["needle", "--cases", "2", "--lengths", "8x", "--depths", "0,50,100"],
       ...["--only", "kind=single,multi-key", "--only", "method=ask,search"],
     ],
   },
   {
     name: "citation",
-    args: ["citation", "--cases", "3", "--only", "method=ask,search"],
+    args: ["citation", "--cases", "10", "--only", "method=ask,search"],
   },
   {
     name: "needle-cache",
