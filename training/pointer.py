@@ -19,6 +19,7 @@ import torch
 
 from checkpoint import load_weights
 from corpus import load_documents, load_human, load_squad
+from examples import Maker
 from export_gguf import import_weights
 from gguf_file import ARRAY, FLOAT32, STRING, UINT32, q8_0, write_gguf
 from model import Model
@@ -47,9 +48,8 @@ def see(model: Model, batch: PointerBatch, layers: tuple[int, ...], device: torc
     questions, question_lengths = states_of(model, batch.questions, layers, device)
     passage = torch.from_numpy(batch.passage).to(device)
     flags, question_flags = (torch.from_numpy(f).to(device).float() for f in (batch.flags, batch.question_flags))
-    # The longest passage of all may be one that has no question.
     return Seen(
-        passages[:, : flags.shape[1]],
+        passages,
         questions,
         passage,
         flags,
@@ -200,7 +200,7 @@ def main() -> None:
     articles, dev_articles = load_squad(a.squad)
     words = Thesaurus.read(a.thesaurus) if a.thesaurus else None
     documents = load_documents(a.corpus, a.limit_chars, a.seed)
-    maker = QuestionMaker(documents, articles, load_human(a.corpus, dev_articles), a.seed, words)
+    maker = QuestionMaker(Maker(documents, articles, load_human(a.corpus, dev_articles), a.seed, 0.0, words))
     stream = BatchStream(maker, a.tokenizer, a.batch, a.workers)
     encoder = Encoder(a.tokenizer)
     groups = [Group(p.context, p.questions) for article in dev_articles for p in article.paragraphs]

@@ -9,13 +9,11 @@ import random
 import re
 from dataclasses import dataclass
 
-from corpus import Article, Document
 from examples import DISTURBED, ENTITY, Maker, exchange, normal
 from passages import Passage, Question
 from prose_questions import SENTENCE, disturb, prose_questions
 from recurring import recurring_questions
 from renaming import rename, reword
-from thesaurus import Thesaurus
 
 # Shares of the written passages under other names and in other words, and of questions put in other words.
 RENAMED, PASSAGE_REWORDED, QUESTION_REWORDED = 0.6, 0.4, 0.3
@@ -34,18 +32,10 @@ class Group:
 
 
 class QuestionMaker:
-    """Draws groups; all randomness comes from the seed."""
+    """Draws groups out of what a maker of examples holds, whose seed all randomness comes from."""
 
-    def __init__(
-        self,
-        documents: list[Document],
-        squad: list[Article],
-        human: list[Article],
-        seed: int,
-        thesaurus: Thesaurus | None = None,
-    ):
-        self.maker = Maker(documents, squad, human, seed, 0.0, thesaurus)
-        self.rng, self.thesaurus = self.maker.rng, thesaurus
+    def __init__(self, maker: Maker):
+        self.maker, self.rng, self.thesaurus = maker, maker.rng, maker.thesaurus
 
     def group(self, written: float, unanswered: float) -> Group | None:
         """One group, of a written passage with probability `written`; of the questions that are answered so many are changed into ones

@@ -76,7 +76,7 @@ const HALF_DISTANCE = 4;
 export interface SpanContext extends AskedQuestion {
   readonly competition: Competition;
   readonly likelihood: SpanLikelihood;
-  /** ln p of the span by the model's pointer, where it has one. */
+  /** What the model's pointer adds, where it has one: `Pointing.support`. */
   readonly lnPointed?: number | undefined;
 }
 
