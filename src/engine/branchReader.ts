@@ -3,11 +3,16 @@
 import type { Branch } from "./languageModel.ts";
 import { type BranchRows, placeBranches } from "./model/branchAttention.ts";
 import { createStepBuffer, writeStep } from "./model/step.ts";
-import type { Prefill, PrefillModel } from "./prefill.ts";
+import type { Prefill, PrefillModel, PrefillOptions } from "./prefill.ts";
+import { PromptReader } from "./questionPass.ts";
 import { logProbabilitiesOf } from "./readLogProbabilities.ts";
 import { readRowLogits } from "./teacherForced.ts";
 
-/** Reads branches behind what the cache holds, which has room for the longest and stays as it is. */
+export interface BranchRequest extends Pick<PrefillOptions, "onPrefill" | "signal"> {
+  readonly prompt: readonly number[];
+  readonly branches: readonly Branch[];
+}
+
 export class BranchReader {
   readonly #model: PrefillModel;
   /** One for each branch of a pass. */
@@ -17,15 +22,29 @@ export class BranchReader {
     this.#model = model;
   }
 
-  /** ln p of every branch's `wanted`. Throws StoppedError when the signal fires. */
+  /**
+   * Read what the cache lacks of the prompt, which it then holds, and ln p of every branch's `wanted`. Where evicted tokens come
+   * back, those that the prompt's end chooses are there for all branches. Throws StoppedError when the signal fires.
+   */
   async read(
     prefill: Prefill,
-    branches: readonly Branch[],
-    signal?: AbortSignal,
+    { prompt, branches, ...options }: BranchRequest,
   ): Promise<number[][][]> {
+    const { cache, decoder } = this.#model;
+    const longest = Math.max(0, ...branches.map(({ tokens }) => tokens.length));
+    const first = cache.resume(prompt, decoder.recall ? 1 : 0);
+    await decoder.reserve(cache.slotsFor(prompt.length - first, longest));
+    const reader = new PromptReader(this.#model, prefill);
     const found: number[][][] = [];
-    while (found.length < branches.length)
-      found.push(...(await this.#readSome(prefill, branches.slice(found.length), signal)));
+    try {
+      if (first < prompt.length) await reader.run(prompt, first, options);
+      while (found.length < branches.length)
+        found.push(
+          ...(await this.#readSome(prefill, branches.slice(found.length), options.signal)),
+        );
+    } finally {
+      reader.forget();
+    }
     return found;
   }
 

@@ -197,7 +197,7 @@ export class GpuLanguageModel implements LanguageModel {
     branches: readonly Branch[],
     options: PrefillOptions = {},
   ): Promise<number[][][]> {
-    const { cache, decoder } = this.#parts;
+    const { decoder } = this.#parts;
     const longest = Math.max(0, ...branches.map(({ tokens }) => tokens.length));
     if (!decoder.canBranch || longest > decoder.activations.chunkLength) {
       const found: number[][][] = [];
@@ -206,10 +206,7 @@ export class GpuLanguageModel implements LanguageModel {
       return found;
     }
     for (const { tokens } of branches) this.#checkTokens([...prompt, ...tokens]);
-    const first = cache.resume(prompt, 0);
-    await decoder.reserve(cache.slotsFor(prompt.length - first + longest, 0));
-    if (first < prompt.length) await this.#prefill.run(prompt, first, options);
-    return this.#branches.read(this.#prefill, branches, options.signal);
+    return this.#branches.read(this.#prefill, { prompt, branches, ...options });
   }
 
   /** How sparse the last run's attention was; `undefined` where prefill is dense. */

@@ -29,18 +29,20 @@ export interface BranchBuffers {
 
 export interface BranchPass {
   readonly branches: readonly BranchRows[];
-  /** Slots in front of each. */
-  readonly cacheLength: number;
+  /** Slots in front of each, of the layer's head that holds most. */
+  readonly longest: number;
 }
 
 /** Turn, store and attend with each branch in turn, behind the product of all rows with the layer's q, k and v. */
 export function encodeBranches(
   commands: CommandList,
-  { rope, frequencies, attention, basis }: LayerOperations,
-  { branches, cacheLength }: BranchPass,
+  operations: LayerOperations,
+  { branches, longest }: BranchPass,
   { qkv: allQkv, attended, norms, ...buffers }: BranchBuffers,
 ): void {
+  const { rope, frequencies, attention, basis, rotateKeys, storePlaces } = operations;
   const { cache } = buffers;
+  const stored = { ...cache, keys: cache.unrotatedKeys ?? cache.keys };
   const sizes = rowBytes(attention.shape);
   for (const { firstRow, tokens, step } of branches) {
     const rowsOf = (buffer: GPUBuffer, bytes: number): Binding => ({
@@ -52,9 +54,11 @@ export function encodeBranches(
     const output = rowsOf(attended, sizes.attended);
     rope(commands, { frequencies, norms, qkv, step, heads: cache.heads }, tokens);
     basis?.enter(commands, { qkv, step }, tokens);
-    attention.encodeStore(commands, { qkv, cache, step }, tokens);
+    attention.encodeStore(commands, { qkv, cache: stored, step }, tokens);
+    rotateKeys?.(commands, { cache, frequencies, step }, tokens);
+    storePlaces?.(commands, { cache, step }, tokens);
     const own = { ...buffers, qkv, output, step };
-    attention.encodePrefill(commands, own, tokens, cacheLength + tokens);
+    attention.encodePrefill(commands, own, tokens, longest + tokens);
     basis?.leave(commands, { output, step }, tokens);
   }
 }

@@ -112,10 +112,13 @@ export class Decoder {
     return this.#layerLists({ ...pass, isRepeat: true, firstOutput: tokens });
   }
 
-  /** Whether several continuations of what the cache holds can be read in one pass: it must end where its tokens do. */
+  /**
+   * Whether several continuations of what the cache holds can be read in one pass: it must end where its tokens do. Where tokens
+   * were evicted, evictions of another place would come behind each continuation, unless they are recalled: then none comes.
+   */
   get canBranch(): boolean {
     const { plan, tail } = this.#cache.shape;
-    return !plan && !tail && !this.dualChunk && !this.sparsePrefill;
+    return (!plan || this.recall !== undefined) && !tail && !this.dualChunk && !this.sparsePrefill;
   }
 
   /** A pass whose rows, `tokens` in all, are continuations of what the cache holds, which stays as it is; one list a layer. */

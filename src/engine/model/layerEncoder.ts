@@ -133,8 +133,13 @@ export class LayerEncoder {
     if (pass.branches) {
       const cache = this.cacheOf(layer);
       const buffers = { ...this.#activations, ...this.#partial, cache, norms: weights.qkNorms };
-      const { branches, cacheLength } = pass;
-      encodeBranches(commands, this.operations(layer), { branches, cacheLength }, buffers);
+      const longest = this.longest(layer, pass.cacheLength);
+      encodeBranches(
+        commands,
+        this.operations(layer),
+        { branches: pass.branches, longest },
+        buffers,
+      );
     } else this.#encodeAttention(commands, layer, pass);
     const { hidden, attended, step, tokens } = this.#goingOn(layer, pass);
     if (tokens === 0) return;

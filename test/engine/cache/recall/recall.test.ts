@@ -100,6 +100,32 @@ describe("a model that recalls evicted tokens", function () {
     });
   });
 
+  for (const [types, positionScheme] of [
+    [F32, "original"],
+    [F32, "in-cache"],
+    [mixed, "in-cache"],
+  ] as const)
+    it(`weighs continuations as the full cache does with all of them back: ${types.cacheTypeK}, ${positionScheme}`, async () => {
+      const branches = [1, 18, 5].map((length, seed) => {
+        const tokens = randomPrompt(length, 20 + seed);
+        return { tokens, wanted: tokens.map((token) => [token, 40, 3]) };
+      });
+      const expected = await (await load(types)).branchLogProbabilities(prompt, branches);
+      const settings = { ...types, ...BUDGET, cachePolicy: "streaming-llm", positionScheme };
+      const model = await load({ ...settings, cacheRecall: ALL });
+      const before = await model.logProbabilities(prompt, [[5, 6]]);
+      // The second time from the cache as it was, where only the question is read again.
+      for (let i = 0; i < 2; i++)
+        assertClose(
+          (await model.branchLogProbabilities(prompt, branches)).flat(2),
+          expected.flat(2),
+          2e-3,
+        );
+      assert.deepEqual(await model.logProbabilities(prompt, [[5, 6]]), before);
+      const without = await (await load(settings)).branchLogProbabilities(prompt, branches);
+      assert.throws(() => assertClose(without.flat(2), expected.flat(2), 2e-2));
+    });
+
   it("answers a second time as the first, from the cache as it was", async () => {
     for (const positionScheme of ["original", "in-cache"]) {
       const settings = { ...F32, ...BUDGET, cachePolicy: "streaming-llm", positionScheme };
