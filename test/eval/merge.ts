@@ -48,13 +48,17 @@ function evaluationsIn(part: string): Omit<Evaluation, "journal">[] {
   });
 }
 
-// Parts by number, all of which are there, are what the command without numbers measures.
+// What the parts measure together: their one command with every value of the one `--only` in which they differ. Parts by number
+// that are all there are the command without numbers.
 function commandOf(commands: readonly string[]): string {
-  const byNumber = / --only number=([\d,]+)/;
-  const whole = new Set(commands.map((one) => one.replace(byNumber, "")));
-  const numbers = new Set(commands.flatMap((one) => byNumber.exec(one)?.[1]?.split(",") ?? []));
-  const [only] = whole;
-  if (only !== undefined && whole.size === 1 && numbers.size === casesPerCell) return only;
+  for (const key of ["number", "method"]) {
+    const pattern = new RegExp(` --only ${key}=(\\S+)`);
+    const [whole, ...others] = new Set(commands.map((one) => one.replace(pattern, "")));
+    const values = new Set(commands.flatMap((one) => pattern.exec(one)?.[1]?.split(",") ?? []));
+    if (whole === undefined || others.length > 0 || values.size === 0) continue;
+    if (key !== "number") return `${whole} --only ${key}=${[...values].join(",")}`;
+    if (values.size === casesPerCell) return whole;
+  }
   return [...new Set(commands)].join(" and ");
 }
 

@@ -34,10 +34,6 @@ export const measurements: readonly Measurement[] = [
     ],
   },
   {
-    name: "passkey",
-    args: ["passkey", "--cases", "1", "--lengths", "1024", "--only", "method=cache,search"],
-  },
-  {
     name: "needle",
     args: [
       ...["needle", "--cases", "2", "--lengths", "8x", "--depths", "0,50,100"],
@@ -57,7 +53,7 @@ export const measurements: readonly Measurement[] = [
   },
 ];
 
-/** The same for the sweeps, which `run.ts` runs when it is asked for them by name: an hour or two without a GPU, those on an H200 some minutes. */
+/** The same for the sweeps, which `run.ts` runs when it is asked for them by name: those named h200 took an H200 and ten processes some minutes and take hours without a GPU. */
 export const sweeps: readonly Measurement[] = [
   {
     name: "embedded-scaling-h200",
@@ -68,15 +64,17 @@ export const sweeps: readonly Measurement[] = [
     args: ["perplexity", "--cases", "10", "--lengths", "1x,2x,4x", ...PILOT],
   },
   {
-    name: "pilot-policies",
+    name: "embedded-policies-h200",
+    args: ["policies", "--cases", "10", "--lengths", "1x"],
+  },
+  { name: "embedded-fidelity-h200", args: ["fidelity", "--cases", "10"] },
+  { name: "embedded-tracking-h200", args: ["tracking", "--cases", "10", "--lengths", "1x"] },
+  { name: "embedded-words-h200", args: ["words", "--cases", "10", "--lengths", "1x"] },
+  {
+    name: "passkey-h200",
     args: [
-      ...["policies", "--cases", "10", "--lengths", "1x"],
-      ...["--only", "budget=all,none,1/4,1/16", "--only"],
-      "method=full,search,streaming-llm,h2o,observed-attention,tova,snapkv,key-norm,key-diff",
-      ...PILOT,
+      ...["passkey", "--cases", "10", "--lengths", "512,1024,2048,4096"],
+      ...["--only", "method=cache,search"],
     ],
   },
-  { name: "pilot-fidelity", args: ["fidelity", "--cases", "1", "--lengths", "512", ...PILOT] },
-  { name: "pilot-tracking", args: ["tracking", "--cases", "1", "--lengths", "512", ...PILOT] },
-  { name: "pilot-words", args: ["words", "--cases", "1", "--lengths", "512", ...PILOT] },
 ];
