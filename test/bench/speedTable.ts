@@ -99,7 +99,7 @@ function timeOver(rows: Policies["rows"], policy: string, base: string): number 
 }
 
 function streams(): string[] {
-  const found = ["stories260k", "pilot"].flatMap((model) =>
+  const found = ["stories260k", "pilot", "embedded"].flatMap((model) =>
     ["h2o", "streaming-llm"].map((policy) => {
       const result = read<Stream>(`stream-${model}-${policy}-4096`);
       const rows = result.rows.filter(({ tokens }) => tokens >= 65_536);
