@@ -124,7 +124,8 @@ export const modelOptions = {
     value: "ID",
     ids: settingChoices.ropeScaling,
     group: model,
-    description: "How positions are stretched beyond the trained length. auto: as the file says.",
+    description:
+      "How positions are stretched beyond the trained length. auto: as the file says; where it says nothing, yarn.",
   },
   "rope-factor": {
     type: "number",

@@ -208,11 +208,9 @@ function planPositions(
   const trained = config.trainedContextLength;
   const [globalLayer = config.layers[0]] = config.layers.filter((layer) => !layer.slidingWindow);
   if (globalLayer === undefined) throw new UserError("The model has no layers: choose another.");
-  const longest = ropeScalingOf(ropeScaling, globalLayer.rope).contextLength(
-    globalLayer.rope,
-    trained,
-    ropeFactor,
-  );
+  const longest = ropeScalingOf(ropeScaling, globalLayer.rope, {
+    factor: ropeFactor,
+  }).contextLength(globalLayer.rope, trained, ropeFactor);
   // Chunks keep all distances within the trained ones: the text may be longer than any context.
   const usual = dualChunk ? DEFAULT_CONTEXT_LENGTH : Math.min(longest, DEFAULT_CONTEXT_LENGTH);
   const contextLength = wanted ?? usual;
@@ -221,8 +219,9 @@ function planPositions(
     ? Math.max(plan.budget + plan.recall + plan.interval, usual)
     : contextLength;
   // Layers with a window never see long distances: their scaling stays the file's.
+  const reach = { factor: ropeFactor, ...(!dualChunk && { positions: maxSlots }) };
   const scalings = config.layers.map(({ rope, slidingWindow }) =>
-    ropeScalingOf(slidingWindow ? "auto" : ropeScaling, rope),
+    slidingWindow ? ropeScalingOf("auto", rope) : ropeScalingOf(ropeScaling, rope, reach),
   );
   const ropesFor = (tokens: number): RopeFrequencies[] =>
     config.layers.map(({ rope, slidingWindow }, layer) => {

@@ -143,10 +143,22 @@ describe("reading into a saved cache", function () {
     }
   });
 
+  it("keeps a text of twice the model's context whole, at stretched positions", async () => {
+    await write([...housesOf(60), ...FACTS].join("\n\n"));
+    const ingestion = await engine.ingest(settings(), {}, never);
+    assert.ok(ingestion.tokensRead > PILOT_CONTEXT);
+    assert.equal(ingestion.policy, "full");
+    assert.equal(ingestion.tokensKept, ingestion.tokensRead);
+    const question = { ...settings(), question: QUESTION, noRetrieval: true };
+    assert.equal((await engine.ask(question, {}, never)).answer, "cormorant");
+  });
+
   it("keeps a text longer than the model's context within a stated budget", async () => {
     await write([...housesOf(60), ...FACTS].join("\n\n"));
     const { observer, tokens } = watch();
-    const ingestion = await engine.ingest(settings(), observer, never);
+    // As where it is so long that stretched positions do not do.
+    const bounded = () => ({ ...settings(), ropeScaling: "none" });
+    const ingestion = await engine.ingest(bounded(), observer, never);
     assert.equal(ingestion.policy, "streaming-llm");
     assert.ok(ingestion.tokensRead > PILOT_CONTEXT);
     assert.equal(tokens(), ingestion.tokensRead);
@@ -155,7 +167,7 @@ describe("reading into a saved cache", function () {
     const { recall } = ingestion.stats.cache;
     assert.equal(recall?.tokens, ingestion.tokensRead - ingestion.tokensKept);
     assert.ok(recall.limit > 0 && recall.limit + ingestion.tokensKept < PILOT_CONTEXT);
-    const question = { ...settings(), question: QUESTION, noRetrieval: true };
+    const question = { ...bounded(), question: QUESTION, noRetrieval: true };
     const first = await engine.ask(question, {}, never);
     const again = await engine.ask(question, {}, never);
     assert.equal(again.answer, first.answer, "the first question left no trace");

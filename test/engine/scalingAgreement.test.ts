@@ -39,7 +39,14 @@ function stretched(factor: number): number {
 }
 
 const cases: Readonly<Record<string, Case>> = {
-  "none, far beyond training": { model: base },
+  "none, far beyond training": { model: base, settings: { ropeScaling: "none" } },
+  "yarn, which auto takes where the file has none": {
+    model: {
+      ...{ ...base, ropeScaling: "yarn" },
+      shape: { ...base.shape, contextLength: 4 * TRAINED },
+    },
+    settings: { ropeFactor: 4 },
+  },
   linear: { model: { ...base, ropeScaling: "linear" } },
   yarn: { model: { ...base, ropeScaling: "yarn" } },
   "llama3, divisors per pair": { model: { ...base, ropeScaling: "llama3" } },

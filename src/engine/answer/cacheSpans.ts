@@ -7,7 +7,7 @@ import type { PromptFormat } from "./promptFormats/promptFormat.ts";
 import { isSamePassage, type RecalledPassage } from "./recalledPassages.ts";
 import type { ScoredPassage } from "./searchIndex.ts";
 import { contestOf } from "./spans/contest.ts";
-import { searchSpans, spanOffsets, spanText } from "./spans/spanSearch.ts";
+import { searchPassages, spanOffsets, spanText } from "./spans/spanSearch.ts";
 import { Terms, wordsOf } from "./terms.ts";
 import type { Span } from "./verify.ts";
 
@@ -61,13 +61,14 @@ export async function bestCacheSpan(request: CacheSpanRequest): Promise<CacheSpa
   );
   if (passages.length === 0) return undefined;
   const contest = contestOf(passages, question, { question: terms.ofQuestion(question), termsOf });
+  const { asked, contestants } = contest;
+  const searches = await searchPassages(
+    { model, format, prompt, asked, maxTokens, ...(signal && { signal }) },
+    contestants.map(({ words, competition }) => ({ passage: words, competition })),
+  );
   let best: (CacheSpan & { readonly score: number }) | undefined;
-  for (const { passage, words, competition } of contest.contestants) {
-    const { spans, refusal } = await searchSpans({
-      ...{ model, format, prompt, passage: words, asked: contest.asked, competition, maxTokens },
-      ...(signal && { signal }),
-    });
-    const [found] = spans;
+  for (const [i, { passage, words }] of contestants.entries()) {
+    const { spans: [found] = [], refusal = 0 } = searches[i] ?? {};
     if (!found || refusal > found.lnP) continue;
     const confidence = found.lnP / (found.numTokens + 1);
     if (confidence < MIN_CONFIDENCE || (best && best.score >= found.score)) continue;

@@ -9,6 +9,7 @@ import { positionSchemeOf } from "../cache/positionSchemes.ts";
 import { AUTO } from "../cache/types.ts";
 import type { SourceDocument } from "../documents/document.ts";
 import { UserError } from "../errors.ts";
+import type { DecoderConfig } from "../model/decoderConfig.ts";
 import { openModel } from "../model/loadWeights.ts";
 import { resolveModel } from "../model/models.ts";
 import { createTokenizer } from "../tokenizer/createTokenizer.ts";
@@ -23,6 +24,8 @@ const PROBES = ["Who?", "9 lives", "(x)", "élan"];
 const QUESTION_ROOM = { span: 80, text: 768 };
 /** A cache of every token beyond this is too large to be the default. */
 const LONGEST_FULL = 32_768;
+/** Nor beyond so many times the trained length: positions stretched further find less, see test/bench/NOTES.md. */
+const MOST_STRETCHED = 4;
 /** Tokens kept, and tokens recalled, in whole steps up to that many. */
 const MOST_TOKENS = 4096;
 const STEP = 64;
@@ -69,6 +72,7 @@ export async function planWholeReading(
           tokens: prefix.length + room,
           trained: file.config.trainedContextLength,
           room,
+          isStretched: isStretched(file.config, settings),
         },
       ),
       maxAnswerTokens: format.instruct ? 512 : 48,
@@ -106,9 +110,15 @@ function sharedLength(a: readonly number[], b: readonly number[]): number {
   return length;
 }
 
+/** Whether positions beyond the trained ones are stretched to fit, see `ropeScalingOf`. */
+function isStretched({ layers }: DecoderConfig, { ropeScaling = AUTO }: ModelSettings): boolean {
+  const whole = layers.find(({ slidingWindow }) => !slidingWindow);
+  return ropeScaling === AUTO && whole?.rope.scaling.type === "none";
+}
+
 /**
- * Where nothing was asked for and the text does not fit, sinks and the end of the text stay, at positions the model was
- * trained on, and twice as much of what was evicted may come back for a question.
+ * Where nothing was asked for: a text that does not fit is kept whole at stretched positions; of a longer one sinks and its end
+ * stay, at positions the model was trained on, and twice as much of what was evicted may come back for a question.
  */
 function planSettings(settings: ModelSettings, needs: Needs): ModelSettings {
   const { cachePolicy, cacheBudget, cacheRecall, contextLength } = settings;
@@ -120,6 +130,10 @@ function planSettings(settings: ModelSettings, needs: Needs): ModelSettings {
     const { cacheRecall: _, ...rest } = settings;
     return rest;
   }
+  const stretched = Math.min(needs.trained * MOST_STRETCHED, LONGEST_FULL);
+  const isFree = [cacheBudget, cacheRecall, contextLength].every((set) => set === undefined);
+  if (needs.isStretched && isFree && needs.tokens <= stretched)
+    return { ...settings, contextLength: Math.min(powerOfTwo(needs.tokens), stretched) };
   const chunkLength = settings.chunkLength ?? BOUNDED_CHUNK;
   const free = needs.trained - needs.room;
   const budget =
@@ -152,6 +166,13 @@ interface Needs {
   readonly trained: number;
   /** Of a question and an answer. */
   readonly room: number;
+  /** See `isStretched`. */
+  readonly isStretched: boolean;
+}
+
+/** No less than `tokens`, so that the model is not loaded anew for every document. */
+function powerOfTwo(tokens: number): number {
+  return 2 ** Math.ceil(Math.log2(tokens));
 }
 
 /** Positions within the cache do not grow with the text: its context may be as long as the text needs. */
@@ -160,6 +181,5 @@ function withRoom(settings: ModelSettings, { tokens, trained }: Needs): ModelSet
   const [, scheme] = positionSchemeOf(settings.positionScheme ?? policy.positionScheme);
   const isUnlimited = settings.positionScheme === DUAL_CHUNK || (policy.evicts && scheme.movesKeys);
   if (!isUnlimited || tokens <= (settings.contextLength ?? trained)) return settings;
-  // A power of two, so that the model is not loaded anew for every document.
-  return { ...settings, contextLength: 2 ** Math.ceil(Math.log2(tokens)) };
+  return { ...settings, contextLength: powerOfTwo(tokens) };
 }

@@ -30,22 +30,29 @@ const MAX_SPAN_WORDS = 12;
 /** Tokens of a span weighed at most. */
 const MAX_SPAN_TOKENS = 18;
 
-export interface SpanRequest {
+/** A prompt and what is asked behind it. */
+export interface AskedPrompt {
   readonly model: LanguageModel;
   /** One with `answerTokens`. */
   readonly format: PromptFormat;
-  /** Prompt over the passage alone. */
   readonly prompt: readonly number[];
-  /** The same prompt with UNASKED for its question; where it is given, what the model would say to anything counts less. */
-  readonly unasked?: readonly number[];
-  readonly passage: PassageWords;
   readonly asked: AskedQuestion;
-  readonly competition: Competition;
-  /** What the model's pointer says of the passage, where it has one. */
-  readonly pointing?: Pointing | undefined;
   /** Tokens that an answer may take. */
   readonly maxTokens: number;
   readonly signal?: AbortSignal;
+}
+
+/** A passage that the prompt shows. */
+export interface SearchedPassage {
+  readonly passage: PassageWords;
+  readonly competition: Competition;
+  /** What the model's pointer says of the passage, where it has one. */
+  readonly pointing?: Pointing | undefined;
+}
+
+export interface SpanRequest extends AskedPrompt, SearchedPassage {
+  /** The same prompt with UNASKED for its question; where it is given, what the model would say to anything counts less. */
+  readonly unasked?: readonly number[];
 }
 
 export interface ScoredSpan extends WordSpan {
@@ -81,37 +88,53 @@ interface WeighedStart extends Pick<StartBranch, "start" | "tokens"> {
 
 /** Weigh the spans of a passage as answers. Throws StoppedError when the signal fires. */
 export async function searchSpans(request: SpanRequest): Promise<SpanSearch> {
-  const { model, prompt, passage, signal } = request;
+  const [found] = await searchPassages(request, [request]);
+  if (found === undefined) throw new Error("a passage has a search of its own");
+  const { branches, ...search } = found;
+  if (!request.unasked) return search;
+  const spans = await lessUnasked(request, request.unasked, { spans: search.spans, branches });
+  return { ...search, spans };
+}
+
+/** The same for several passages that one prompt shows, which is read for all of them at once; nothing of it is unasked. */
+export async function searchPassages(
+  asked: AskedPrompt,
+  passages: readonly SearchedPassage[],
+): Promise<(SpanSearch & { readonly branches: readonly StartBranch[] })[]> {
+  const { model, prompt, signal } = asked;
   const options = signal && { signal };
-  const encode = answerEncoder(request);
-  const { words } = passage;
-  const firstTokens = words.map(({ text }) => encode(text)[0] ?? -1);
+  const encode = answerEncoder(asked);
   const refusal = encode(REFUSAL);
-  const asked = [...new Set([...firstTokens, refusal[0] ?? -1])];
-  const [found = []] = await model.logProbabilities(prompt, [asked], options);
-  const first = new Map(asked.map((token, i) => [token, found[i] ?? Number.NEGATIVE_INFINITY]));
+  const searched = passages.map((own) => {
+    const firstTokens = own.passage.words.map(({ text }) => encode(text)[0] ?? -1);
+    return { request: { ...asked, ...own }, firstTokens };
+  });
+  const tokens = [
+    ...new Set([...searched.flatMap(({ firstTokens }) => firstTokens), refusal[0] ?? -1]),
+  ];
+  const [found = []] = await model.logProbabilities(prompt, [tokens], options);
+  const first = new Map(tokens.map((token, i) => [token, found[i] ?? Number.NEGATIVE_INFINITY]));
   const lnFirst = (token: number | undefined) => first.get(token ?? -1) ?? Number.NEGATIVE_INFINITY;
-  const starts = chooseStarts(request, (word) => lnFirst(firstTokens[word]));
+  const begun = searched.map(({ request, firstTokens }) => {
+    const starts = chooseStarts(request, (word) => lnFirst(firstTokens[word]));
+    return { request, firstTokens, branches: starts.map((start) => branchOf(request, start)) };
+  });
   const behind = { tokens: refusal.slice(0, -1), wanted: refusal.slice(1).map((token) => [token]) };
-  const branches = starts.map((start) => branchOf(request, start));
-  const all = [behind, ...branches];
+  const all = [behind, ...begun.flatMap(({ branches }) => branches)];
   const [rest = [], ...ends] = await model.branchLogProbabilities(prompt, all, options);
-  const spans = branches.flatMap(({ start, tokens }, i) =>
-    scoreStart(request, {
-      start,
-      tokens,
-      lnFirst: lnFirst(firstTokens[start]),
-      behind: ends[i] ?? [],
-    }),
-  );
-  spans.sort((a, b) => b.score - a.score);
-  return {
-    spans: request.unasked
-      ? await lessUnasked(request, request.unasked, { spans, branches })
-      : spans,
-    refusal: rest.flat().reduce((sum, value) => sum + value, lnFirst(refusal[0])),
-    mass: Math.log(firstTokens.reduce((sum, token) => sum + Math.exp(lnFirst(token)), 0)),
-  };
+  const lnRefusal = rest.flat().reduce((sum, value) => sum + value, lnFirst(refusal[0]));
+  return begun.map(({ request, firstTokens, branches }) => {
+    const own = ends.splice(0, branches.length);
+    const spans = branches.flatMap(({ start, tokens: continued }, i) =>
+      scoreStart(request, {
+        ...{ start, tokens: continued, behind: own[i] ?? [] },
+        lnFirst: lnFirst(firstTokens[start]),
+      }),
+    );
+    spans.sort((a, b) => b.score - a.score);
+    const mass = firstTokens.reduce((sum, token) => sum + Math.exp(lnFirst(token)), 0);
+    return { spans, branches, refusal: lnRefusal, mass: Math.log(mass) };
+  });
 }
 
 /**
@@ -150,9 +173,7 @@ export interface UnreadSpan {
  * The likeliest span by the words around it and the pointer, where there is one; the first word of a passage that has no
  * better.
  */
-export function likeliestUnread(
-  request: Pick<SpanRequest, "passage" | "asked" | "competition" | "pointing">,
-): UnreadSpan {
+export function likeliestUnread(request: SearchedPassage & Pick<AskedPrompt, "asked">): UnreadSpan {
   let best: UnreadSpan = { span: { first: 0, last: 0 }, score: Number.NEGATIVE_INFINITY };
   for (const first of request.passage.words.keys()) {
     for (const span of spansFrom(request.passage, first)) {
@@ -164,7 +185,10 @@ export function likeliestUnread(
 }
 
 /** The words at which the best spans begin, as far as can be said before the model weighs their ends. */
-function chooseStarts(request: SpanRequest, lnFirst: (word: number) => number): readonly number[] {
+function chooseStarts(
+  request: AskedPrompt & SearchedPassage,
+  lnFirst: (word: number) => number,
+): readonly number[] {
   const { passage } = request;
   const best = passage.words.map((_, start) => {
     const likelihood = { first: lnFirst(start) };
@@ -182,7 +206,7 @@ function chooseStarts(request: SpanRequest, lnFirst: (word: number) => number): 
 }
 
 /** The tokens of the longest span that begins at a word; behind each, how likely the citation is, and the next one. */
-function branchOf(request: SpanRequest, start: number): StartBranch {
+function branchOf(request: AskedPrompt & SearchedPassage, start: number): StartBranch {
   const { passage, maxTokens } = request;
   const encode = answerEncoder(request);
   const word = { first: start, last: start };
@@ -196,7 +220,7 @@ function branchOf(request: SpanRequest, start: number): StartBranch {
 
 /** Every span that begins at a word, weighed by what the model says behind the tokens of its branch. */
 function scoreStart(
-  request: SpanRequest,
+  request: AskedPrompt & SearchedPassage,
   { start, tokens, lnFirst, behind }: WeighedStart,
 ): ScoredSpan[] {
   const { passage } = request;
@@ -213,12 +237,7 @@ function scoreStart(
 
 /** The features of a span as far as its likelihood is known. */
 function featuresOf(
-  {
-    passage,
-    asked,
-    competition,
-    pointing,
-  }: Pick<SpanRequest, "passage" | "asked" | "competition" | "pointing">,
+  { passage, asked, competition, pointing }: SearchedPassage & Pick<AskedPrompt, "asked">,
   span: WordSpan,
   likelihood: SpanLikelihood,
 ): Features {
@@ -240,7 +259,7 @@ function likelihoodOf(
   };
 }
 
-function answerEncoder({ format, model }: SpanRequest): (text: string) => number[] {
+function answerEncoder({ format, model }: AskedPrompt): (text: string) => number[] {
   const { answerTokens } = format;
   if (!answerTokens) throw new Error(`the prompt format ${format.id} has no spans for answers`);
   return (text) => answerTokens(model.tokenizer, text);

@@ -23,12 +23,26 @@ export const ropeScalings = {
 
 export type RopeScalingId = keyof typeof ropeScalings;
 
+/** How far a model's positions are to go: the user's factor, and the positions that are needed. */
+export interface Reach {
+  readonly factor?: number | undefined;
+  readonly positions?: number;
+}
+
 /**
- * The scaling a setting names; `auto` (or none given) is what the model file asks for.
+ * The scaling a setting names. `auto` (or none given) is what the model file asks for; where that is none and positions go beyond the
+ * trained ones, YaRN, which alone found keys at four times the trained length without training (test/eval/RESULTS.md).
  * @throws UserError naming the known ones
  */
-export function ropeScalingOf(setting: string | undefined, rope: RopeConfig): RopeScaling {
-  if (setting === undefined || setting === "auto") return ropeScalings[rope.scaling.type];
+export function ropeScalingOf(
+  setting: string | undefined,
+  rope: RopeConfig,
+  { factor = 1, positions = 0 }: Reach = {},
+): RopeScaling {
+  if (setting === undefined || setting === "auto") {
+    const isBeyond = factor > 1 || positions > rope.originalContextLength;
+    return rope.scaling.type === "none" && isBeyond ? yarn : ropeScalings[rope.scaling.type];
+  }
   const found = Object.entries(ropeScalings).find(([id]) => id === setting);
   if (found === undefined) {
     throw new UserError(

@@ -6,6 +6,7 @@ import { reader } from "../../../../src/engine/answer/promptFormats/reader.ts";
 import { contestOf } from "../../../../src/engine/answer/spans/contest.ts";
 import {
   type ScoredSpan,
+  searchPassages,
   searchSpans,
   spanOffsets,
   spansFrom,
@@ -176,6 +177,27 @@ describe("span search", () => {
     const unlikely = weighed.features.lnUnasked ?? 0;
     assert.ok(unlikely < -50, `${unlikely}`);
     assert.ok(weighed.score - plain.score > -0.1 * unlikely);
+  });
+
+  it("weighs passages of one prompt together as each by itself", async () => {
+    const texts = [TEXT, "Kelp was liked by the otters of Lenn. Others left in 1931."];
+    const contests = texts.map((text) => contest("Who liked kelp?", text));
+    const [first] = contests;
+    assert.ok(first);
+    const shared = {
+      model: scriptedModel({ reply: () => " the otters [1]" }),
+      prompt: characterTokenizer.encode("[1] a:1-2\n…\n\nQuestion: …\nAnswer:"),
+      ...{ format: reader, asked: first.asked, maxTokens: 40 },
+    };
+    const passages = contests.map(({ words, competition }) => ({ passage: words, competition }));
+    const together = await searchPassages(shared, passages);
+    assert.equal(together.length, 2);
+    for (const [i, passage] of passages.entries()) {
+      const { spans, refusal, mass } = await searchSpans({ ...shared, ...passage });
+      assert.ok(spans.length > 0);
+      assert.deepEqual(together[i]?.spans, spans);
+      assert.deepEqual([together[i]?.refusal, together[i]?.mass], [refusal, mass]);
+    }
   });
 
   it("finds nothing in a passage without words", async () => {

@@ -101,6 +101,18 @@ describe("RoPE scalings", () => {
     }
   });
 
+  it("are yarn for auto where the file has none and positions go beyond the trained ones", () => {
+    const rope: RopeConfig = { ...config(1e4, 2048), scaling: { type: "none", factor: 1 } };
+    for (const setting of [undefined, "auto"]) {
+      assert.equal(ropeScalingOf(setting, rope, { positions: 2048 }), ropeScalings.none);
+      assert.equal(ropeScalingOf(setting, rope, { positions: 2049 }), ropeScalings.yarn);
+      assert.equal(ropeScalingOf(setting, rope, { factor: 2 }), ropeScalings.yarn);
+    }
+    assert.equal(ropeScalingOf("none", rope, { positions: 9999, factor: 2 }), ropeScalings.none);
+    const own: RopeConfig = { ...rope, scaling: { type: "linear", factor: 4 } };
+    assert.equal(ropeScalingOf("auto", own, { positions: 9999 }), ropeScalings.linear);
+  });
+
   it("refuse an unknown name and a scaling whose divisors the file lacks", () => {
     const rope: RopeConfig = { ...config(1e4, 2048), scaling: { type: "none", factor: 1 } };
     assert.throws(() => ropeScalingOf("ntk-by-parts", rope), UserError);

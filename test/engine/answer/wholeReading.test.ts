@@ -1,0 +1,63 @@
+// How whole documents are kept where nothing was asked for: by their length beside the one the model was trained on.
+
+import assert from "node:assert/strict";
+import { planWholeReading } from "../../../src/engine/answer/wholeReading.ts";
+import { createDocument } from "../../../src/engine/documents/document.ts";
+import type { ModelSettings } from "../../../src/protocol.ts";
+import { PILOT_CONTEXT, pilotPath } from "../../support/pilot.ts";
+
+describe("the plan for whole documents", () => {
+  /** Of a text of about so many of the pilot's tokens. */
+  async function plan(tokens: number, settings: ModelSettings = {}) {
+    const text = "The long road leads to the sea. ".repeat(Math.ceil(tokens / 8));
+    const place = { path: "road.txt", label: "road.txt" };
+    const document = createDocument(place, { id: "text", kind: "prose" }, { text, marks: [] });
+    const reading = await planWholeReading([document], { model: pilotPath, ...settings });
+    const { cachePolicy, cacheBudget, cacheRecall, contextLength, positionScheme } =
+      reading.settings;
+    return {
+      tokens: reading.prefix.length,
+      settings: { cachePolicy, cacheBudget, cacheRecall, contextLength, positionScheme },
+    };
+  }
+
+  const whole = {
+    cachePolicy: undefined,
+    cacheBudget: undefined,
+    cacheRecall: undefined,
+    positionScheme: undefined,
+  };
+
+  it("keeps a text that fits as it is", async () => {
+    const { tokens, settings } = await plan(600);
+    assert.ok(tokens < PILOT_CONTEXT);
+    assert.deepEqual(settings, { ...whole, contextLength: undefined });
+  });
+
+  it("keeps one of up to four times the trained length whole, with a context that positions are stretched to", async () => {
+    for (const [share, contextLength] of [
+      [1.3, 2 * PILOT_CONTEXT],
+      [2.5, 4 * PILOT_CONTEXT],
+    ] as const) {
+      const { tokens, settings } = await plan(share * PILOT_CONTEXT);
+      assert.ok(tokens > contextLength / 2 && tokens < contextLength, `${tokens} tokens`);
+      assert.deepEqual(settings, { ...whole, contextLength });
+    }
+  });
+
+  it("bounds a longer one, and what is not to be stretched or is bounded by the user", async () => {
+    for (const [share, own] of [
+      [6, {}],
+      [1.5, { ropeScaling: "none" }],
+      [1.5, { cacheRecall: 128 }],
+      [1.5, { cacheBudget: 256 }],
+      [1.5, { contextLength: PILOT_CONTEXT }],
+    ] as const) {
+      const { settings } = await plan(share * PILOT_CONTEXT, own);
+      const { cachePolicy, cacheBudget = 0, cacheRecall = 0, positionScheme } = settings;
+      assert.equal(cachePolicy, "streaming-llm", JSON.stringify(own));
+      assert.equal(positionScheme, "in-cache");
+      assert.ok(cacheBudget > 0 && cacheRecall > 0 && cacheBudget + cacheRecall < PILOT_CONTEXT);
+    }
+  });
+});
