@@ -32,7 +32,7 @@ const OWN_KERNELS = {
   selectors: ["antidiagonal", "vertical-slash"],
   movesPositions: false,
 } as const;
-const F32 = { cacheTypeK: "f32", cacheTypeV: "f32", chunkLength: 32 };
+const F32 = { cacheTypeK: "f32", cacheTypeV: "f32", chunkLength: 32, ropeScaling: "none" };
 
 describe("a cache whose keys are held without a large bias", function () {
   this.timeout(300_000);

@@ -11,7 +11,7 @@ import { randomPrompt, writeRandomModel } from "../../support/randomModel.ts";
 import { useTemporaryFolder } from "../../support/temporaryFolder.ts";
 
 const TRAINED = 64;
-const F32 = { cacheTypeK: "f32", cacheTypeV: "f32", contextLength: 400 };
+const F32 = { cacheTypeK: "f32", cacheTypeV: "f32", contextLength: 400, ropeScaling: "none" };
 const DYNAMIC = { ...F32, ropeScaling: "dynamic-ntk" };
 
 describe("a model with dynamic NTK", function () {
