@@ -8,11 +8,13 @@ import { PromptReader } from "./questionPass.ts";
 import { logProbabilitiesOf } from "./readLogProbabilities.ts";
 import { readRowLogits } from "./teacherForced.ts";
 
+/** Continuations of one prompt. */
 export interface BranchRequest extends Pick<PrefillOptions, "onPrefill" | "signal"> {
   readonly prompt: readonly number[];
   readonly branches: readonly Branch[];
 }
 
+/** Reads branches behind a prompt, which the cache holds afterwards. */
 export class BranchReader {
   readonly #model: PrefillModel;
   /** One for each branch of a pass. */
@@ -23,8 +25,9 @@ export class BranchReader {
   }
 
   /**
-   * Read what the cache lacks of the prompt, which it then holds, and ln p of every branch's `wanted`. Where evicted tokens come
-   * back, those that the prompt's end chooses are there for all branches. Throws StoppedError when the signal fires.
+   * Read what the cache lacks of the prompt; ln p of every branch's `wanted`. The tokens of a branch are at most as many as a chunk.
+   * Where evicted ones come back, those that the prompt's end chooses are there for all branches, and the end is forgotten with them.
+   * Throws StoppedError when the signal fires.
    */
   async read(
     prefill: Prefill,

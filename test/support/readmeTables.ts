@@ -19,6 +19,7 @@ import { DENSE, prefillSelectors } from "../../src/engine/model/sparsity/index.t
 import { weightFormats } from "../../src/engine/model/weightFormats/index.ts";
 import { PRE_TOKENIZERS } from "../../src/engine/tokenizer/preTokenizers.ts";
 import { speedTable } from "../bench/speedTable.ts";
+import { policyTable } from "../eval/policyTable.ts";
 import { qualityTable } from "../eval/qualityTable.ts";
 import { markdownRows } from "./markdownRows.ts";
 import { repositoryRoot } from "./testData.ts";
@@ -97,6 +98,7 @@ const tables: Readonly<Record<string, () => string>> = {
       ["suite", "what it measures", "data"],
       Object.entries(suites).map(([id, { summary, data }]) => [code(id), summary, names(data)]),
     ),
+  policies: policyTable,
   quality: qualityTable,
   speed: speedTable,
 };
