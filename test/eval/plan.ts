@@ -44,13 +44,6 @@ export const measurements: readonly Measurement[] = [
     name: "citation",
     args: ["citation", "--cases", "10", "--only", "method=ask,search"],
   },
-  {
-    name: "needle-cache",
-    args: [
-      ...["needle", "--cases", "1", "--lengths", "2x"],
-      ...["--only", "kind=shared", "--only", "method=cache,truncation,sinks"],
-    ],
-  },
 ];
 
 /** The same for the sweeps, which `run.ts` runs when it is asked for them by name: those named h200 took an H200 and ten processes some minutes and take hours without a GPU. */
@@ -70,6 +63,13 @@ export const sweeps: readonly Measurement[] = [
   { name: "embedded-fidelity-h200", args: ["fidelity", "--cases", "10"] },
   { name: "embedded-tracking-h200", args: ["tracking", "--cases", "10", "--lengths", "1x"] },
   { name: "embedded-words-h200", args: ["words", "--cases", "10", "--lengths", "1x"] },
+  {
+    name: "needle-cache-h200",
+    args: [
+      ...["needle", "--cases", "3", "--lengths", "8x"],
+      ...["--only", "kind=shared", "--only", "method=cache,truncation,sinks"],
+    ],
+  },
   {
     name: "passkey-h200",
     args: [
