@@ -23,11 +23,11 @@ export function policyTable(): string {
       `KL at ${MIDDLE}, nats`,
     ],
     Object.entries(cachePolicies).map(([id, { description, evicts }]) => {
-      const valueOf = (budget: string, recall: string, title: string) =>
+      const valueAt = (budget: string, recall: string, title: string) =>
         measured(table, [evicts ? budget : "all", recall, `\`${id}\``], title);
       const found = BUDGETS.map((budget) =>
         ["no", "yes"]
-          .map((recall) => valueOf(budget, recall, FOUND))
+          .map((recall) => valueAt(budget, recall, FOUND))
           .flatMap((share) => (share === undefined ? [] : `${Math.round(100 * share)}`))
           .join(" → ")
           .concat(" %"),
@@ -36,7 +36,7 @@ export function policyTable(): string {
         `\`${id}\``,
         description,
         ...found,
-        valueOf(MIDDLE, "no", DIVERGENCE)?.toFixed(3) ?? "",
+        valueAt(MIDDLE, "no", DIVERGENCE)?.toFixed(3) ?? "",
       ];
     }),
   );
