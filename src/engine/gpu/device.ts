@@ -7,6 +7,7 @@ import { BufferPool } from "./buffers.ts";
 import { BufferUsage, isOutOfMemory, MapMode } from "./bufferUsage.ts";
 import { type Capabilities, readCapabilities } from "./capabilities.ts";
 import { Kernels } from "./kernel.ts";
+import { paceTicks } from "./paceTicks.ts";
 
 export interface GpuOptions extends AdapterRequest {
   /** Change what kernels may use, such as `withoutOptionalFeatures`. */
@@ -133,6 +134,7 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
     requiredFeatures: [...offered.features].filter(isUseful) as GPUFeatureName[],
     requiredLimits: offered.limits,
   });
+  if (offered.isSoftware) paceTicks();
   const capabilities = options.restrict?.(offered) ?? offered;
   return new Gpu(found, device, capabilities);
 }
