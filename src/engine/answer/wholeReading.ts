@@ -12,6 +12,7 @@ import { UserError } from "../errors.ts";
 import type { DecoderConfig } from "../model/decoderConfig.ts";
 import { openModel } from "../model/loadWeights.ts";
 import { resolveModel } from "../model/models.ts";
+import { ropeScalingOf } from "../model/rope/index.ts";
 import { createTokenizer } from "../tokenizer/createTokenizer.ts";
 import { splitPassages, type TextPassage } from "./passages.ts";
 import { choosePromptFormat } from "./promptFormats/index.ts";
@@ -110,10 +111,11 @@ function sharedLength(a: readonly number[], b: readonly number[]): number {
   return length;
 }
 
-/** Whether positions beyond the trained ones are stretched to fit, see `ropeScalingOf`. */
-function isStretched({ layers }: DecoderConfig, { ropeScaling = AUTO }: ModelSettings): boolean {
-  const whole = layers.find(({ slidingWindow }) => !slidingWindow);
-  return ropeScaling === AUTO && whole?.rope.scaling.type === "none";
+/** Whether positions beyond the trained ones bring about another scaling than those within, one that reaches them. */
+function isStretched({ layers }: DecoderConfig, { ropeScaling }: ModelSettings): boolean {
+  const rope = layers.find(({ slidingWindow }) => !slidingWindow)?.rope;
+  const scalingFor = (positions: number) => rope && ropeScalingOf(ropeScaling, rope, { positions });
+  return scalingFor(Number.POSITIVE_INFINITY) !== scalingFor(0);
 }
 
 /**

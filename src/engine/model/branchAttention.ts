@@ -7,6 +7,7 @@ import type { Gpu } from "../gpu/device.ts";
 import type { Binding } from "../gpu/kernel.ts";
 import type { LayerOperations } from "./decoderOperations.ts";
 import { type HeadShape, qkvSize } from "./operations/rope.ts";
+import { encodeStoredRows } from "./storeRows.ts";
 
 /** The rows of a pass that are one branch. */
 export interface BranchRows {
@@ -40,9 +41,8 @@ export function encodeBranches(
   { branches, longest }: BranchPass,
   { qkv: allQkv, attended, norms, ...buffers }: BranchBuffers,
 ): void {
-  const { rope, frequencies, attention, basis, rotateKeys, storePlaces } = operations;
+  const { rope, frequencies, attention, basis } = operations;
   const { cache } = buffers;
-  const stored = { ...cache, keys: cache.unrotatedKeys ?? cache.keys };
   const sizes = rowBytes(attention.shape);
   for (const { firstRow, tokens, step } of branches) {
     const rowsOf = (buffer: GPUBuffer, bytes: number): Binding => ({
@@ -54,9 +54,7 @@ export function encodeBranches(
     const output = rowsOf(attended, sizes.attended);
     rope(commands, { frequencies, norms, qkv, step, heads: cache.heads }, tokens);
     basis?.enter(commands, { qkv, step }, tokens);
-    attention.encodeStore(commands, { qkv, cache: stored, step }, tokens);
-    rotateKeys?.(commands, { cache, frequencies, step }, tokens);
-    storePlaces?.(commands, { cache, step }, tokens);
+    encodeStoredRows(commands, operations, { qkv, cache, step }, tokens);
     const own = { ...buffers, qkv, output, step };
     attention.encodePrefill(commands, own, tokens, longest + tokens);
     basis?.leave(commands, { output, step }, tokens);

@@ -14,6 +14,7 @@ import type { LayerWeights } from "./decoderWeights.ts";
 import type { AttentionBuffers } from "./operations/attention.ts";
 import { MATMUL_TOKENS } from "./operations/linear.ts";
 import { createStepBuffer, writeStep } from "./step.ts";
+import { encodeStoredRows } from "./storeRows.ts";
 
 /** The hidden states of a pass, behind so many layers each; 0 are the embeddings. */
 export interface CapturedStates {
@@ -208,7 +209,6 @@ export class LayerEncoder {
   ): void {
     const operations = this.operations(layer);
     const { frequencies, attention, repeatAttention, dual, basis, tailAttention } = operations;
-    const { rotateKeys, storePlaces } = operations;
     const { eviction, dualChunk, sparsePrefill } = this.#operations;
     const cache = this.cacheOf(layer);
     const { qkv, attended } = this.#activations;
@@ -218,11 +218,7 @@ export class LayerEncoder {
     const kept = eviction?.generated?.layers[layer];
     const shared = { qkv, cache, tail, kept, output: attended, step, ...record };
     const buffers: AttentionBuffers = { ...shared, ...this.#partial };
-    const stored = { ...cache, keys: cache.unrotatedKeys ?? cache.keys };
-    attention.encodeStore(commands, { ...buffers, cache: stored }, tokens);
-    if (tail) tailAttention?.encodeGroups(commands, { qkv, tail, cache, step }, tokens);
-    rotateKeys?.(commands, { cache, frequencies, step }, tokens);
-    storePlaces?.(commands, { cache, step }, tokens);
+    encodeStoredRows(commands, operations, { qkv, cache, tail, step }, tokens);
     if (dual !== undefined && dualChunk !== undefined) {
       const place = { layer: dual, slots: this.slots(layer), frequencies };
       dualChunk.encode(commands, place, buffers, { tokens, cacheLength });

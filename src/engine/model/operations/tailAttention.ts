@@ -7,6 +7,7 @@ import { type CacheType, cacheTypes } from "../../cache/types.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import type { CommandList } from "../../gpu/commandList.ts";
 import type { Gpu } from "../../gpu/device.ts";
+import type { Binding } from "../../gpu/kernel.ts";
 import { float, type KernelSource } from "../../gpu/linkKernel.ts";
 import type { AttentionShape, CacheBuffers } from "./attention.ts";
 import { keyBiasBindings, keyBiasLink } from "./keyBias.ts";
@@ -17,7 +18,7 @@ export interface TailAttention {
   /** In front of attention: put the groups of keys that a pass completes into the cache. */
   encodeGroups(
     commands: CommandList,
-    buffers: { qkv: GPUBuffer; tail: TailBuffers; cache: CacheBuffers; step: GPUBuffer },
+    buffers: { qkv: Binding; tail: TailBuffers; cache: CacheBuffers; step: GPUBuffer },
     tokens: number,
   ): void;
   /** Add the tail to the output of attention [tokens, numHeads * headDim], whose log-sum-exps are [tokens, numHeads]. */
