@@ -86,14 +86,13 @@ export class DecodeAhead {
 
   #submit(lists: readonly CommandList[]): void {
     const { gpu, decoder } = this.#model;
-    const encoder = gpu.device.createCommandEncoder();
-    for (const list of lists) list.encode(encoder);
     const staging = this.#takeStaging();
-    for (let i = 0; i < lists.length; i++) {
-      const index = (this.#slot + i) % DRAWN_SIZE;
-      encoder.copyBufferToBuffer(decoder.sampler.drawn, 4 * index, staging, 4 * i, 4);
-    }
-    gpu.device.queue.submit([encoder.finish()]);
+    gpu.submit(lists, (encoder) => {
+      for (let i = 0; i < lists.length; i++) {
+        const index = (this.#slot + i) % DRAWN_SIZE;
+        encoder.copyBufferToBuffer(decoder.sampler.drawn, 4 * index, staging, 4 * i, 4);
+      }
+    });
     this.#slot += lists.length;
     const tokens = this.#readBack(staging, lists.length);
     // A lost device rejects every batch; whoever waits for the first one reports it.

@@ -10,6 +10,7 @@ import { deviceDigest } from "./cache/deviceDigest.ts";
 import { DecodeAhead } from "./decodeAhead.ts";
 import { decodedText } from "./decodedText.ts";
 import { throwIfStopped, UserError } from "./errors.ts";
+import { type TimedWork, timeKernels } from "./gpu/profiler.ts";
 import type { Branch, GenerateRequest, LanguageModel } from "./languageModel.ts";
 import { writeStep } from "./model/step.ts";
 import { Prefill, type PrefillModel, type PrefillOptions } from "./prefill.ts";
@@ -218,6 +219,10 @@ export class GpuLanguageModel implements LanguageModel {
     const { cache, decoder } = this.#parts;
     const trunkBytes = this.keeper.trunk?.copiedBytes ?? 0;
     return wholeCacheStats(cache.stats(), { recall: decoder.recall?.stats(), trunkBytes });
+  }
+
+  timeKernels<T>(work: () => Promise<T>): Promise<TimedWork<T>> {
+    return timeKernels(this.#parts.gpu, work);
   }
 
   dispose(): void {

@@ -3,6 +3,7 @@
 import type { CacheStats, RunStats, SamplingSettings } from "../protocol.ts";
 import type { SpanPointer } from "./answer/pointer/pointing.ts";
 import type { CacheKeeper } from "./cache/cacheKeeper.ts";
+import type { TimedWork } from "./gpu/profiler.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
 export interface GenerateRequest extends SamplingSettings {
@@ -62,6 +63,11 @@ export interface LanguageModel {
   /** Points at answers in a passage. Absent where none was trained over this model. */
   readonly pointer?: SpanPointer;
   cacheStats(): CacheStats;
+  /**
+   * GPU time of each kernel while `work` runs, which takes longer than without.
+   * @throws UserError where the adapter has no timestamps
+   */
+  timeKernels?<T>(work: () => Promise<T>): Promise<TimedWork<T>>;
   /** Reads without answering, saves and restores what was read. Absent where there is no cache to keep. */
   readonly keeper?: CacheKeeper;
   dispose(): void;

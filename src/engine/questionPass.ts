@@ -3,7 +3,6 @@
 
 import type { Recall } from "./cache/recall/recall.ts";
 import { throwIfStopped } from "./errors.ts";
-import type { CommandList } from "./gpu/commandList.ts";
 import { writeStep } from "./model/step.ts";
 import type { Prefill, PrefillModel, PrefillOptions } from "./prefill.ts";
 
@@ -68,10 +67,10 @@ async function readQuestion(
     for (const layer of cache.layers.keys()) {
       throwIfStopped(signal);
       const [queries, rest] = decoder.splitLists(layer, ids.length, cache.length + ids.length);
-      submit(model, queries);
+      model.gpu.submit([queries]);
       const ranks = await decoder.bring(recall, layer);
       if (ranks !== undefined) turnByRank(model, layer, ranks);
-      submit(model, rest);
+      model.gpu.submit([rest]);
     }
     cache.append(ids);
     await gpu.finished();
@@ -88,18 +87,12 @@ function forgetRecalled(model: PrefillModel, { tokens, recalled }: BeforeQuestio
   if (gpu.isLost) return;
   // Kept keys were turned by their ranks among the recalled ones.
   for (const [layer, slots] of recalled.entries())
-    if (slots > 0) submit(model, decoder.rotateList(layer));
+    if (slots > 0) model.gpu.submit([decoder.rotateList(layer)]);
 }
 
 function turnByRank(model: PrefillModel, layer: number, ranks: Uint32Array): void {
   const { gpu, decoder } = model;
   const buffer = gpu.buffers.upload("activations", ranks);
-  submit(model, decoder.rotateList(layer, buffer));
+  model.gpu.submit([decoder.rotateList(layer, buffer)]);
   gpu.buffers.release(buffer);
-}
-
-function submit({ gpu }: PrefillModel, commands: CommandList): void {
-  const encoder = gpu.device.createCommandEncoder();
-  commands.encode(encoder);
-  gpu.device.queue.submit([encoder.finish()]);
 }

@@ -93,7 +93,5 @@ function submit(
   commands: ReturnType<PrefillModel["decoder"]["logitsList"]>,
 ): void {
   writeStep(gpu, decoder.outputStep, { numTokens: rows, firstPosition: 0, firstSlot: 0 });
-  const encoder = gpu.device.createCommandEncoder();
-  commands.encode(encoder);
-  gpu.device.queue.submit([encoder.finish()]);
+  gpu.submit([commands]);
 }

@@ -159,7 +159,7 @@ async function fill(mix: string): Promise<Filled> {
         { qkv, cache: layer, step: stepBuffer, ...unused },
         numTokens,
       );
-    submit([commands]);
+    gpu.submit([commands]);
   }
   decoder.sampler.begin({ temperature: 0 }, []);
   const { bytesPerToken } = cache.stats();
@@ -178,19 +178,13 @@ async function step({ decoder }: Filled): Promise<StepTime> {
   await gpu.finished();
   const beganMs = performance.now();
   const processor = process.cpuUsage();
-  submit(Array.from({ length: steps }, () => decoder.decodeList(depth)));
+  gpu.submit(Array.from({ length: steps }, () => decoder.decodeList(depth)));
   await gpu.finished();
   const { user, system } = process.cpuUsage(processor);
   return {
     elapsedMs: (performance.now() - beganMs) / steps,
     processorMs: (user + system) / 1000 / steps,
   };
-}
-
-function submit(lists: readonly CommandList[]): void {
-  const encoder = gpu.device.createCommandEncoder();
-  for (const list of lists) list.encode(encoder);
-  gpu.device.queue.submit([encoder.finish()]);
 }
 
 function median(numbers: readonly number[]): number {

@@ -1,14 +1,16 @@
 // What attention to a quarter of the blocks costs beside dense attention: one layer's pass over a filled cache, the choice of
 // the blocks included, the methods in turn so that whatever else the machine does weighs on all alike.
 // Run: npx tsx test/bench/sparsity.ts [--context 16384] [--passes 256,1024] [--threshold 0.25] [--repeat 3] [--runs 1]
-//      [--matrix-units auto | off] [--busy 1024] [--type f16] [--heads 4] [--kv-heads 2] [--head-dim 64] [--only METHOD]
+//      [--matrix-units auto | off] [--busy 1024] [--type f16] [--heads 4] [--kv-heads 2] [--head-dim 64] [--only METHOD] [--profile]
 // A Markdown table of processor time over the number of cores, and of time. `--runs` passes are submitted at once: a GPU needs
 // many, or the wait for it is most of the time. `--busy` workgroups are enough: dense passes with fewer are split, 1 splits none.
+// `--profile` adds the GPU's time kernel by kernel, of one pass in a series of `--runs`.
 
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { cacheTypeOf } from "../../src/engine/cache/types.ts";
 import { CommandList } from "../../src/engine/gpu/commandList.ts";
+import { timeKernels } from "../../src/engine/gpu/profiler.ts";
 import { qkvSize } from "../../src/engine/model/operations/rope.ts";
 import { type PrefillSelectorId, prefillSelectors } from "../../src/engine/model/sparsity/index.ts";
 import {
@@ -33,6 +35,7 @@ const { values } = parseArgs({
     heads: { type: "string", default: "4" },
     "kv-heads": { type: "string", default: "2" },
     "head-dim": { type: "string", default: "64" },
+    profile: { type: "boolean", default: false },
   },
 });
 const context = Number(values.context);
@@ -119,12 +122,19 @@ async function compare(tokens: number): Promise<void> {
     ];
     console.log(`| ${cells.join(" | ")} |`);
   }
+  if (values.profile) for (const runner of runners) await profile(tokens, runner);
   for (const { sparse } of runners) sparse?.dispose();
 }
 
+async function profile(tokens: number, { name, commands }: Runner): Promise<void> {
+  const { kernels } = await timeKernels(gpu, () => submit(commands, runs));
+  const times = kernels.map(
+    ({ kernel, totalMs }) => `${kernel} ${((1000 * totalMs) / runs).toFixed(1)}`,
+  );
+  console.log(`${tokens} queries, ${name}, µs: ${times.join(", ")}`);
+}
+
 async function submit(commands: CommandList, count: number): Promise<void> {
-  const encoder = gpu.device.createCommandEncoder();
-  for (let i = 0; i < count; i++) commands.encode(encoder);
-  gpu.device.queue.submit([encoder.finish()]);
+  gpu.submit(Array.from({ length: count }, () => commands));
   await gpu.finished();
 }

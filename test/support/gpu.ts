@@ -59,7 +59,5 @@ export async function readFloats(
 
 /** Submit a command list. */
 export function run(gpu: Gpu, commands: CommandList): void {
-  const encoder = gpu.device.createCommandEncoder();
-  commands.encode(encoder);
-  gpu.device.queue.submit([encoder.finish()]);
+  gpu.submit([commands]);
 }

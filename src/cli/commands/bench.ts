@@ -1,5 +1,6 @@
 // `lectern bench`: prefill and decode speed, measured like llama-bench: fixed token counts at given depths of context.
 
+import type { KernelTime } from "../../engine/gpu/profiler.ts";
 import type { GenerateRequest, LanguageModel } from "../../engine/languageModel.ts";
 import type { RunStats } from "../../protocol.ts";
 import { defineCommand, UsageError } from "../command.ts";
@@ -13,6 +14,8 @@ interface BenchRow {
   /** Tokens already in the context. */
   readonly depth: number;
   readonly tokensPerSecond: { readonly median: number; readonly min: number; readonly max: number };
+  /** GPU time of one more run, kernel by kernel, what is read in front of it included. */
+  readonly kernels?: readonly KernelTime[];
 }
 
 interface Test {
@@ -29,6 +32,10 @@ export const bench = defineCommand({
     decode: { type: "string", value: "N,…", description: "Tokens to decode. Default 128." },
     depth: { type: "string", value: "N,…", description: "Tokens before them. Default 0." },
     repeat: { type: "integer", description: "Runs of each test. Default 5." },
+    profile: {
+      type: "boolean",
+      description: "One more run of each test, with the GPU's time kernel by kernel.",
+    },
     ...modelOptions,
   },
   examples: ["--prefill 512,4096 --decode 128 --depth 0,8192 --repeat 5"],
@@ -48,7 +55,8 @@ export const bench = defineCommand({
     const report = await engine.use(settings, { observer, signal }, async ({ model, adapter }) => {
       const rows: BenchRow[] = [];
       for (const [i, test] of tests.entries()) {
-        rows.push(await measure(model, test, { repeat, signal }));
+        const row = await measure(model, test, { repeat, signal });
+        rows.push(values.profile ? { ...row, ...(await profile(model, test, signal)) } : row);
         observer.progress?.({ phase: "decode", done: i + 1, total: tests.length, unit: "parts" });
       }
       return { adapter: adapter.name, model: model.name, rows };
@@ -87,6 +95,17 @@ async function measure(
     depth: test.depth,
     tokensPerSecond: { median, min: speeds[0] ?? 0, max: speeds.at(-1) ?? 0 },
   };
+}
+
+async function profile(
+  model: LanguageModel,
+  test: Test,
+  signal: AbortSignal,
+): Promise<Pick<BenchRow, "kernels">> {
+  const { timeKernels } = model;
+  if (!timeKernels) return {};
+  const speed = test.kind === "prefill" ? prefillSpeed : decodeSpeed;
+  return { kernels: (await timeKernels.call(model, () => speed(model, test, signal))).kernels };
 }
 
 /** Tokens per second from `depth` to the end of the prompt. */
@@ -149,5 +168,23 @@ function table(report: {
     max.toFixed(1),
   ]);
   const head = ["test", "depth", "tokens/s", "min", "max"];
-  return `${report.model} on ${report.adapter}\n${textTable(head, rows)}`;
+  const kernels = report.rows.flatMap((row) =>
+    row.kernels ? [kernelTable(row, row.kernels)] : [],
+  );
+  const speeds = `${report.model} on ${report.adapter}\n${textTable(head, rows)}`;
+  return [speeds, ...kernels].join("\n\n");
+}
+
+function kernelTable({ test, depth }: BenchRow, kernels: readonly KernelTime[]): string {
+  const all = kernels.reduce((sum, { totalMs }) => sum + totalMs, 0);
+  const rows = kernels.map(({ kernel, dispatches, totalMs }) => [
+    kernel,
+    `${dispatches}`,
+    totalMs.toFixed(2),
+    ((1000 * totalMs) / dispatches).toFixed(1),
+    ((100 * totalMs) / all).toFixed(1),
+  ]);
+  const head = ["kernel", "dispatches", "ms", "µs each", "%"];
+  const title = `${test}${depth > 0 ? ` behind ${depth}` : ""}: ${all.toFixed(1)} ms of the GPU`;
+  return `${title}\n${textTable(head, rows)}`;
 }

@@ -233,7 +233,7 @@ export class Eviction {
       for (const layer of group)
         this.#encodeScores(commands, cache, { layer, scores: shared.scores(cache, layer) });
       shared.encodeSelect(commands, cache, { group, parameters });
-      this.#submit(commands);
+      this.#gpu.submit([commands]);
     }
     const kept = await shared.keptSlots();
     for (const group of groups) shared.relay(cache, { group, parameters }, kept);
@@ -270,7 +270,7 @@ export class Eviction {
     if (this.plan.policy.records?.accumulates) gather(gatherSums, present(layer.attentionSums), 1);
     // Where keys are turned anew, so are the places they are turned by.
     if (layer.places && !layer.unrotatedKeys) gather(gatherSums, layer.places, 1);
-    this.#submit(commands);
+    this.#gpu.submit([commands]);
   }
 
   #encodeScores(
@@ -286,12 +286,6 @@ export class Eviction {
       const bias = of.buffers.includes("keys") ? keyBiasBindings(this.#shape.keyBias, buffers) : [];
       commands.dispatch(kernel, [...bound, ...uniforms, ...bias], of.grid(longest));
     }
-  }
-
-  #submit(commands: CommandList): void {
-    const encoder = this.#gpu.device.createCommandEncoder();
-    commands.encode(encoder);
-    this.#gpu.device.queue.submit([encoder.finish()]);
   }
 
   dispose(): void {

@@ -156,9 +156,7 @@ export class SharedSelection {
       cache.relay(layer, { lengths: kept[layer] ?? [], free }, (from, to) => {
         const commands = new CommandList();
         this.#encodeGather(commands, { from, to, lists, parameters: present(parameters[layer]) });
-        const encoder = this.#gpu.device.createCommandEncoder();
-        commands.encode(encoder);
-        this.#gpu.device.queue.submit([encoder.finish()]);
+        this.#gpu.submit([commands]);
       });
     }
   }

@@ -6,8 +6,10 @@ import { type AdapterRequest, type FoundAdapter, findAdapter, forgetInstances } 
 import { BufferPool } from "./buffers.ts";
 import { BufferUsage, isOutOfMemory, MapMode } from "./bufferUsage.ts";
 import { type Capabilities, readCapabilities } from "./capabilities.ts";
+import type { CommandList } from "./commandList.ts";
 import { Kernels } from "./kernel.ts";
 import { paceTicks } from "./paceTicks.ts";
+import type { Profiler } from "./profiler.ts";
 
 export interface GpuOptions extends AdapterRequest {
   /** Change what kernels may use, such as `withoutOptionalFeatures`. */
@@ -21,6 +23,8 @@ export class Gpu {
   readonly buffers: BufferPool;
   /** Settles when the device is gone, with the reason; `undefined` after `dispose`. */
   readonly lost: Promise<string | undefined>;
+  /** Times the kernels of what is submitted from then on. */
+  profiler: Profiler | undefined;
   /** Keeps Dawn's instance referenced: the device dies with it. */
   #found: FoundAdapter | undefined;
   #capabilities: Capabilities;
@@ -76,6 +80,14 @@ export class Gpu {
     throw new OutOfMemoryError(
       `The GPU ran out of memory at ${(held / 1e9).toFixed(1)} GB: choose a smaller model, a smaller quantisation or a shorter context, or close other programs that use the GPU.`,
     );
+  }
+
+  /** Queue command lists in one submit; what `behind` encodes comes after them. */
+  submit(lists: readonly CommandList[], behind?: (encoder: GPUCommandEncoder) => void): void {
+    const encoder = this.device.createCommandEncoder();
+    for (const list of lists) list.encode(encoder, this.profiler);
+    behind?.(encoder);
+    this.device.queue.submit([encoder.finish()]);
   }
 
   /** Copy `bytes` of a buffer to the host, behind everything submitted so far. */

@@ -2,7 +2,7 @@
 // encoded as often as wanted without creating an object.
 
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { packageRoot } from "../resources.ts";
 import { describeMessage, type KernelSource, linkKernel } from "./linkKernel.ts";
 
@@ -107,7 +107,7 @@ export class Kernels {
   }
 
   async #compile(source: KernelSource, linked: ReturnType<typeof linkKernel>): Promise<Kernel> {
-    const label = source.file.replace(/\.wgsl$/, "");
+    const label = labelOf(source);
     // An invalid module is reported by the pipeline below, with messages that are fetched then.
     this.#device.pushErrorScope("validation");
     const module = this.#device.createShaderModule({ code: linked.code, label });
@@ -155,4 +155,10 @@ class BindingKeys {
     }
     return id;
   }
+}
+
+/** `matvec q8_0`: the file, and the formats that it reads. */
+function labelOf({ file, parts = {} }: KernelSource): string {
+  const formats = Object.values(parts).filter((part) => /^(?:weights|cache)\//.test(part));
+  return [file, ...formats.map((part) => basename(part))].join(" ").replace(/\.wgsl\b/g, "");
 }

@@ -60,12 +60,9 @@ export class Pacer {
   }
 
   #submit(lists: readonly CommandList[], unitsEach: number, isTelling: boolean): void {
-    const { device } = this.#gpu;
-    const encoder = device.createCommandEncoder();
-    for (const list of lists) list.encode(encoder);
-    device.queue.submit([encoder.finish()]);
+    this.#gpu.submit(lists);
     const submittedMs = performance.now();
-    const done = device.queue.onSubmittedWorkDone().then(() => {
+    const done = this.#gpu.device.queue.onSubmittedWorkDone().then(() => {
       const nowMs = performance.now();
       const tookMs = (nowMs - Math.max(submittedMs, this.#lastDoneMs)) / (lists.length * unitsEach);
       this.#lastDoneMs = nowMs;

@@ -135,7 +135,7 @@ export class Decoder {
     const copy = (source: GPUBuffer, sourceOffset: number, target: GPUBuffer, offset: number) => {
       const commands = new CommandList();
       commands.copy({ source, sourceOffset, target, targetOffset: offset, bytes });
-      this.#submit(commands);
+      this.#gpu.submit([commands]);
     };
     copy(hidden, row * bytes, outputRows, 0);
     return () => copy(outputRows, 0, hidden, row * bytes);
@@ -147,12 +147,6 @@ export class Decoder {
     const { moved, relaid } = await this.eviction.evict(this.#cache, this.recall);
     if (relaid) await this.#replaced();
     this.#kept.rotateMoved(moved);
-  }
-
-  #submit(commands: CommandList): void {
-    const encoder = this.#gpu.device.createCommandEncoder();
-    commands.encode(encoder);
-    this.#gpu.device.queue.submit([encoder.finish()]);
   }
 
   /**

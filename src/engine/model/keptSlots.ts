@@ -25,7 +25,8 @@ export class KeptSlots {
   /** Turn the keys that an eviction moved, a flag for each layer, by their new positions. */
   rotateMoved(moved: readonly boolean[]): void {
     for (const [layer, isMoved] of moved.entries())
-      if (isMoved && this.#layers.operations(layer).rotateKeys) this.#submit(this.rotate(layer));
+      if (isMoved && this.#layers.operations(layer).rotateKeys)
+        this.#gpu.submit([this.rotate(layer)]);
   }
 
   /** Turn all keys of a layer that are cached before RoPE by their slots, or by `ranks` [KV heads, slots]. */
@@ -59,16 +60,10 @@ export class KeptSlots {
       const cache = this.#layers.cacheOf(layer);
       eviction.encodeRecord(commands, { qkv, cache, step, lse }, slots);
     }
-    this.#submit(commands);
+    this.#gpu.submit([commands]);
   }
 
   dispose(): void {
     this.#gpu.buffers.release(this.#step);
-  }
-
-  #submit(commands: CommandList): void {
-    const encoder = this.#gpu.device.createCommandEncoder();
-    commands.encode(encoder);
-    this.#gpu.device.queue.submit([encoder.finish()]);
   }
 }

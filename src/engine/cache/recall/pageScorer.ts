@@ -108,9 +108,7 @@ export class PageScorer {
       [this.#queries, bounds, this.#lse, this.#scores, question],
       [Math.ceil(numPages / SCORE_WORKGROUP), numKvHeads],
     );
-    const encoder = this.#gpu.device.createCommandEncoder();
-    commands.encode(encoder);
-    this.#gpu.device.queue.submit([encoder.finish()]);
+    this.#gpu.submit([commands]);
     const read = await this.#gpu.read(this.#scores, 0, 4 * numKvHeads * numPages);
     const all = new Float32Array(read);
     return Array.from({ length: numKvHeads }, (_, head) =>

@@ -38,9 +38,7 @@ export async function checkMatrixUnits(gpu: Gpu): Promise<void> {
   try {
     const trials = [encodeProduct, encodeAttention, encodeRecord];
     const results = await Promise.all(trials.map((encode) => encode(gpu, own)));
-    const encoder = gpu.device.createCommandEncoder();
-    for (const { commands } of results) commands.encode(encoder);
-    gpu.device.queue.submit([encoder.finish()]);
+    gpu.submit(results.map(({ commands }) => commands));
     // The host computes while the GPU does.
     for (const { name, output, expected } of results) {
       const wanted = expected();
