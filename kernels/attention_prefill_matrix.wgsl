@@ -5,6 +5,8 @@
 //   qkv [tokens, QKV_SIZE]   keys, values [rows, HEAD_DIM]   output [tokens, NUM_HEADS * HEAD_DIM]
 // Where a pass has too few rows to fill the GPU, each part of the slots has workgroups of its own, whose outputs and
 // log-sum-exps attention_prefill_merge.wgsl joins: output and lse [parts, tokens, …] then.
+// A tile's rows are LOADS vectors of keys and of values for each invocation; they are stored in `main`, where their place is known to
+// lie within the tile: otherwise each half is clamped and stored by itself.
 //   grid: (rows_in_front + tokens * GROUP_SIZE) / ROWS, NUM_KV_HEADS, parts
 enable f16;
 enable subgroups;
@@ -25,8 +27,8 @@ const HEADROOM = 8.0;
 const SUBGROUPS = ROWS / SIDE;
 const WORKGROUP = SUBGROUPS * SUBGROUP;
 const SHARERS = SUBGROUP / SIDE;         // invocations that share the softmax of a row
-const MATRICES = HEAD_DIM / SIDE;       // across a row of queries or results
 const TILE_MATRICES = TILE / SIDE;
+// Across a row of results lie MATRIX_GROUPS times GROUP_MATRICES, of which a group passes through the scores' place at a time.
 // Rows that lie 16 bytes apart modulo a bank's round reach distinct banks.
 const STRIDE = HEAD_DIM + 8u;
 const FOURS = TILE / (4u * SHARERS);    // of a tile's slots, that an invocation has of its row
@@ -40,14 +42,6 @@ var<workgroup> tile: array<f16, max(VALUES_AT + TILE * STRIDE, ROWS * STRIDE)>;
 var<workgroup> score_tile: array<f32, ROWS * SCORE_STRIDE>;
 // Whether a row of each subgroup needs its results scaled.
 var<workgroup> grown: array<u32, SUBGROUPS>;
-
-fn write4(at: u32, four: vec4<f32>) {
-  let halves = vec4<f16>(four);
-  tile[at] = halves.x;
-  tile[at + 1u] = halves.y;
-  tile[at + 2u] = halves.z;
-  tile[at + 3u] = halves.w;
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -63,14 +57,21 @@ fn main(
     let row = row_at(rows, i / VECTORS);
     let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
     let query = qkv[row / GROUP_SIZE * (QKV_SIZE / 4u) + head * VECTORS + i % VECTORS] * (SCALE * LOG2_E);
-    write4(i / VECTORS * STRIDE + 4u * (i % VECTORS), clamp(query, -LARGEST, LARGEST));
+    let halves = vec4<f16>(clamp(query, -LARGEST, LARGEST));
+    let at = i / VECTORS * STRIDE + 4u * (i % VECTORS);
+    #repeat c 4
+    tile[at + $cu] = halves[$c];
+    #end
   }
   workgroupBarrier();
-  var queries: array<Left, MATRICES>;
-  var results: array<Result, MATRICES>;
-  for (var d = 0u; d < MATRICES; d++) {
-    queries[d] = subgroupMatrixLoad<Left, row_major>(&tile, SIDE * subgroup * STRIDE + SIDE * d, STRIDE);
-  }
+  #repeat d HEAD_DIM / SIDE
+  let query_$d = subgroupMatrixLoad<Left, row_major>(&tile, SIDE * (subgroup * STRIDE + $du), STRIDE);
+  #end
+  #repeat g MATRIX_GROUPS
+  #repeat j GROUP_MATRICES
+  var result_$g_$j: Result;
+  #end
+  #end
 
   // This invocation's row, of which it has every SHARERS-th four columns.
   let row_in_tile = local_index / SHARERS;
@@ -93,7 +94,9 @@ fn main(
   for (var n = workgroup.z * share; n < last_tile; n++) {
     let tile_slot = tile_start(tiles, n);
     workgroupBarrier();
-    for (var i = local_index; i < TILE * VECTORS; i += WORKGROUP) {
+    #repeat n LOADS
+    {
+      let i = local_index + $nu * WORKGROUP;
       // Slots behind the end hold what an earlier pass left there; they are masked below.
       let slot = min(tile_slot + i / VECTORS, span.end - 1u);
       let cache_row = heads[kv_head].first_row + slot;
@@ -102,20 +105,25 @@ fn main(
       var value = value_load(&values, cache_row, i % VECTORS);
       if (!KEYS_FIT) { key = clamp(key, -LARGEST, LARGEST); }
       if (!VALUES_FIT) { value = clamp(value, -LARGEST, LARGEST); }
-      write4(at, key);
-      write4(VALUES_AT + at, value);
+      let key_halves = vec4<f16>(key);
+      let value_halves = vec4<f16>(value);
+      #repeat c 4
+      tile[at + $cu] = key_halves[$c];
+      tile[VALUES_AT + at + $cu] = value_halves[$c];
+      #end
     }
+    #end
     workgroupBarrier();
 
     let own_scores = SIDE * subgroup * SCORE_STRIDE;
     for (var j = 0u; j < TILE_MATRICES; j++) {
       // Not from a variable without initialiser: Dawn leaves it what it was in the turn before.
       let first_keys = subgroupMatrixLoad<Right, col_major>(&tile, SIDE * j * STRIDE, STRIDE);
-      var scores = subgroupMatrixMultiply<f32>(queries[0], first_keys);
-      for (var d = 1u; d < MATRICES; d++) {
-        let right = subgroupMatrixLoad<Right, col_major>(&tile, SIDE * j * STRIDE + SIDE * d, STRIDE);
-        scores = subgroupMatrixMultiplyAccumulate(queries[d], right, scores);
-      }
+      var scores = subgroupMatrixMultiply<f32>(query_0, first_keys);
+      #repeat d 1..HEAD_DIM / SIDE
+      let keys_$d = subgroupMatrixLoad<Right, col_major>(&tile, SIDE * (j * STRIDE + $du), STRIDE);
+      scores = subgroupMatrixMultiplyAccumulate(query_$d, keys_$d, scores);
+      #end
       subgroupMatrixStore<row_major>(&score_tile, own_scores + SIDE * j, scores, SCORE_STRIDE);
     }
     workgroupBarrier();
@@ -153,7 +161,11 @@ fn main(
     for (var j = 0u; j < FOURS; j++) {
       let weight = exp2(weights[j] - row_max);
       four_sum += weight;
-      write4(row_in_tile * WEIGHT_STRIDE + 4u * (SHARERS * j + half), weight);
+      let halves = vec4<f16>(weight);
+      let at = row_in_tile * WEIGHT_STRIDE + 4u * (SHARERS * j + half);
+      #repeat c 4
+      tile[at + $cu] = halves[$c];
+      #end
     }
     row_sum = row_sum * correction + dot(four_sum, vec4(1.0));
 
@@ -164,32 +176,34 @@ fn main(
     var grew = 0u;
     for (var i = 0u; i < SUBGROUPS; i++) { grew |= has_grown[i]; }
     if (grew != 0u) {
-      for (var first = 0u; first < MATRICES; first += TILE_MATRICES) {
-        for (var j = 0u; j < min(TILE_MATRICES, MATRICES - first); j++) {
-          subgroupMatrixStore<row_major>(&score_tile, own_scores + SIDE * j, results[first + j], SCORE_STRIDE);
-        }
-        workgroupBarrier();
-        for (var i = half; i < TILE; i += SHARERS) {
-          score_tile[row_in_tile * SCORE_STRIDE + i] *= correction;
-        }
-        workgroupBarrier();
-        for (var j = 0u; j < min(TILE_MATRICES, MATRICES - first); j++) {
-          results[first + j] =
-            subgroupMatrixLoad<Result, row_major>(&score_tile, own_scores + SIDE * j, SCORE_STRIDE);
-        }
-        // The next results overwrite these.
-        workgroupBarrier();
+      #repeat g MATRIX_GROUPS
+      #repeat j GROUP_MATRICES
+      subgroupMatrixStore<row_major>(&score_tile, own_scores + SIDE * $ju, result_$g_$j, SCORE_STRIDE);
+      #end
+      workgroupBarrier();
+      for (var i = half; i < SIDE * GROUP_MATRICES; i += SHARERS) {
+        score_tile[row_in_tile * SCORE_STRIDE + i] *= correction;
       }
+      workgroupBarrier();
+      #repeat j GROUP_MATRICES
+      result_$g_$j = subgroupMatrixLoad<Result, row_major>(&score_tile, own_scores + SIDE * $ju, SCORE_STRIDE);
+      #end
+      // The next results overwrite these.
+      workgroupBarrier();
+      #end
     }
 
     for (var j = 0u; j < TILE_MATRICES; j++) {
       let left = subgroupMatrixLoad<Left, row_major>(
         &tile, SIDE * subgroup * WEIGHT_STRIDE + SIDE * j, WEIGHT_STRIDE);
-      for (var d = 0u; d < MATRICES; d++) {
-        let right = subgroupMatrixLoad<Right, row_major>(
-          &tile, VALUES_AT + SIDE * j * STRIDE + SIDE * d, STRIDE);
-        results[d] = subgroupMatrixMultiplyAccumulate(left, right, results[d]);
-      }
+      let values_at = VALUES_AT + SIDE * j * STRIDE;
+      #repeat g MATRIX_GROUPS
+      #repeat j GROUP_MATRICES
+      let values_$g_$j = subgroupMatrixLoad<Right, row_major>(
+        &tile, values_at + SIDE * ($gu * GROUP_MATRICES + $ju), STRIDE);
+      result_$g_$j = subgroupMatrixMultiplyAccumulate(left, values_$g_$j, result_$g_$j);
+      #end
+      #end
     }
   }
 
@@ -200,21 +214,20 @@ fn main(
   row_sum = max(row_sum, NOTHING);
   let target_row = (workgroup.z * step.num_tokens + token) * NUM_HEADS + head;
   let is_own = is_own_row(rows, row_in_tile, row);
-  for (var first = 0u; first < MATRICES; first += TILE_MATRICES) {
-    let count = min(TILE_MATRICES, MATRICES - first);
-    for (var j = 0u; j < count; j++) {
-      subgroupMatrixStore<row_major>(
-        &score_tile, SIDE * subgroup * SCORE_STRIDE + SIDE * j, results[first + j], SCORE_STRIDE);
+  #repeat g MATRIX_GROUPS
+  #repeat j GROUP_MATRICES
+  subgroupMatrixStore<row_major>(
+    &score_tile, SIDE * (subgroup * SCORE_STRIDE + $ju), result_$g_$j, SCORE_STRIDE);
+  #end
+  workgroupBarrier();
+  if (is_own) {
+    for (var i = half; i < SIDE / 4u * GROUP_MATRICES; i += SHARERS) {
+      let at = row_in_tile * SCORE_STRIDE + 4u * i;
+      let four = vec4(score_tile[at], score_tile[at + 1u], score_tile[at + 2u], score_tile[at + 3u]);
+      output[target_row * VECTORS + SIDE / 4u * GROUP_MATRICES * $gu + i] = four / row_sum;
     }
-    workgroupBarrier();
-    if (is_own) {
-      for (var i = half; i < SIDE / 4u * count; i += SHARERS) {
-        let at = row_in_tile * SCORE_STRIDE + 4u * i;
-        let four = vec4(score_tile[at], score_tile[at + 1u], score_tile[at + 2u], score_tile[at + 3u]);
-        output[target_row * VECTORS + SIDE / 4u * first + i] = four / row_sum;
-      }
-    }
-    workgroupBarrier();
   }
+  workgroupBarrier();
+  #end
   if (is_own && half == 0u) { emit_lse(target_row, row_max + log2(row_sum)); }
 }

@@ -30,7 +30,6 @@ const LARGEST = vec4(65504.0);
 
 const WORKGROUP = SLOTS / SIDE * SUBGROUP;
 const SHARERS = SUBGROUP / SIDE;      // invocations that share a slot
-const MATRICES = HEAD_DIM / SIDE;     // across a row of keys or queries
 const TILE_MATRICES = TILE / SIDE;
 const FOURS = TILE / (4u * SHARERS);  // of a tile's rows, that an invocation has of its slot
 // Rows that lie 16 bytes apart modulo a bank's round reach distinct banks.
@@ -43,14 +42,6 @@ var<workgroup> score_tile: array<f32, SLOTS * SCORE_STRIDE>;
 var<workgroup> lse_tile: array<vec4<f32>, TILE / 4u>;
 // Slots that a row sees: none behind the last row.
 var<workgroup> end_tile: array<vec4<u32>, TILE / 4u>;
-
-fn write4(at: u32, four: vec4<f32>) {
-  let halves = vec4<f16>(clamp(four, -LARGEST, LARGEST));
-  tile[at] = halves.x;
-  tile[at + 1u] = halves.y;
-  tile[at + 2u] = halves.z;
-  tile[at + 3u] = halves.w;
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -66,13 +57,16 @@ fn main(
     let slot = min(first_slot + i / VECTORS, end_slot - 1u);
     let cache_row = heads[kv_head].first_row + slot;
     let key = with_bias(key_load(&keys, cache_row, i % VECTORS), kv_head, slot, i % VECTORS);
-    write4(i / VECTORS * STRIDE + 4u * (i % VECTORS), key);
+    let halves = vec4<f16>(clamp(key, -LARGEST, LARGEST));
+    let at = i / VECTORS * STRIDE + 4u * (i % VECTORS);
+    #repeat c 4
+    tile[at + $cu] = halves[$c];
+    #end
   }
   workgroupBarrier();
-  var own_keys: array<Left, MATRICES>;
-  for (var d = 0u; d < MATRICES; d++) {
-    own_keys[d] = subgroupMatrixLoad<Left, row_major>(&tile, SIDE * (subgroup * STRIDE + d), STRIDE);
-  }
+  #repeat d HEAD_DIM / SIDE
+  let own_keys_$d = subgroupMatrixLoad<Left, row_major>(&tile, SIDE * (subgroup * STRIDE + $du), STRIDE);
+  #end
 
   let slot_in_tile = local_index / SHARERS;
   let share = local_index % SHARERS;
@@ -81,12 +75,19 @@ fn main(
   var weight = 0.0;
   for (var first = first_query_of(first_slot, first_new) * GROUP_SIZE; first < num_rows; first += TILE) {
     workgroupBarrier();
-    for (var i = local_index; i < TILE * VECTORS; i += WORKGROUP) {
+    #repeat n LOADS
+    {
+      let i = local_index + $nu * WORKGROUP;
       let row = min(first + i / VECTORS, num_rows - 1u);
       let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
       let query = qkv[token_of(row / GROUP_SIZE) * (QKV_SIZE / 4u) + head * VECTORS + i % VECTORS];
-      write4(i / VECTORS * STRIDE + 4u * (i % VECTORS), query * (SCALE * LOG2_E));
+      let halves = vec4<f16>(clamp(query * (SCALE * LOG2_E), -LARGEST, LARGEST));
+      let at = i / VECTORS * STRIDE + 4u * (i % VECTORS);
+      #repeat c 4
+      tile[at + $cu] = halves[$c];
+      #end
     }
+    #end
     for (var i = local_index; i < TILE; i += WORKGROUP) {
       let row = min(first + i, num_rows - 1u);
       let token = token_of(row / GROUP_SIZE);
@@ -97,11 +98,11 @@ fn main(
     for (var j = 0u; j < TILE_MATRICES; j++) {
       // Not from a variable without initialiser: Dawn leaves it what it was in the turn before.
       let first_queries = subgroupMatrixLoad<Right, col_major>(&tile, SIDE * j * STRIDE, STRIDE);
-      var scores = subgroupMatrixMultiply<f32>(own_keys[0], first_queries);
-      for (var d = 1u; d < MATRICES; d++) {
-        let right = subgroupMatrixLoad<Right, col_major>(&tile, SIDE * (j * STRIDE + d), STRIDE);
-        scores = subgroupMatrixMultiplyAccumulate(own_keys[d], right, scores);
-      }
+      var scores = subgroupMatrixMultiply<f32>(own_keys_0, first_queries);
+      #repeat d 1..HEAD_DIM / SIDE
+      let queries_$d = subgroupMatrixLoad<Right, col_major>(&tile, SIDE * (j * STRIDE + $du), STRIDE);
+      scores = subgroupMatrixMultiplyAccumulate(own_keys_$d, queries_$d, scores);
+      #end
       subgroupMatrixStore<row_major>(&score_tile, SIDE * (subgroup * SCORE_STRIDE + j), scores, SCORE_STRIDE);
     }
     workgroupBarrier();

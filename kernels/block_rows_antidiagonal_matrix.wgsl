@@ -29,10 +29,8 @@ const GROUP_SIZE = NUM_HEADS / NUM_KV_HEADS;
 const LOG2_E = 1.4426950408889634;
 const LARGEST = vec4(65504.0);
 const STRIDES = BLOCK / STRIDE;               // rows and columns of a block
-const ROW_TILES = (QUERY_BLOCKS * ROWS + SIDE - 1u) / SIDE;
 const TILE_BLOCKS = SIDE / STRIDES;           // key blocks of a matrix
 const STEP_BLOCKS = SUBGROUPS * TILE_BLOCKS;  // key blocks of all subgroups' matrices
-const STEPS = BLOCKS / STEP_BLOCKS;
 const WORKGROUP = SUBGROUPS * SUBGROUP;
 const FOURS = SIDE / 4u;                      // of a token, that pass at a time
 const ROUNDS = STRIDE / PLACES;
@@ -77,75 +75,93 @@ fn main(
   // No row sees a block behind the last query block.
   let seen_end = first_own + num_sets;
 
-  var sums: array<Result, STEPS * ROW_TILES>;
+  #repeat n STEPS
+  #repeat t ROW_TILES
+  var sum_$n_$t: Result;
+  #end
+  #end
   for (var round = 0u; round < HEAD_DIM / SIDE * ROUNDS; round++) {
     let d = round / ROUNDS;
     let first_place = round % ROUNDS * PLACES;
-    for (var n = 0u; n < STEPS; n++) {
-      let step_block = first_block + n * STEP_BLOCKS;
+    #repeat n STEPS
+    {
+      let step_block = first_block + $nu * STEP_BLOCKS;
       workgroupBarrier();
-      if (n == 0u) {
-        for (var i = local_index; i < ROW_TILES * SIDE * PLACES * FOURS; i += WORKGROUP) {
+      if ($n == 0) {
+        #repeat m QUERY_LOADS
+        {
+          let i = local_index + $mu * WORKGROUP;
           let row = i / (PLACES * FOURS);
           let place = i / FOURS % PLACES;
           let four = i % FOURS;
           let query = vec4<f16>(query_of(kv_head, first_own, row, STRIDE - 1u - first_place - place, d * FOURS + four));
           let at = row * LINE + place * SIDE + 4u * four;
-          for (var j = 0u; j < 4u; j++) { query_tile[at + j] = query[j]; }
+          #repeat c 4
+          query_tile[at + $cu] = query[$c];
+          #end
         }
+        #end
       }
       if (step_block < seen_end) {
-        for (var i = local_index; i < SUBGROUPS * SIDE * PLACES * FOURS; i += WORKGROUP) {
+        #repeat m KEY_LOADS
+        {
+          let i = local_index + $mu * WORKGROUP;
           let column = i / (PLACES * FOURS);
           let place = i / FOURS % PLACES;
           let four = i % FOURS;
           let key = vec4<f16>(key_of(kv_head, step_block * BLOCK + column * STRIDE + first_place + place, d * FOURS + four));
           let at = column * LINE + place * SIDE + 4u * four;
-          for (var j = 0u; j < 4u; j++) { key_tile[at + j] = key[j]; }
+          #repeat c 4
+          key_tile[at + $cu] = key[$c];
+          #end
         }
+        #end
       }
       workgroupBarrier();
       // What no row sees is masked below, whatever its sums are.
       if (step_block < seen_end) {
         for (var s = 0u; s < PLACES; s++) {
           let right = subgroupMatrixLoad<Right, col_major>(&key_tile, subgroup * SIDE * LINE + s * SIDE, LINE);
-          for (var t = 0u; t < ROW_TILES; t++) {
-            let left = subgroupMatrixLoad<Left, row_major>(&query_tile, t * SIDE * LINE + s * SIDE, LINE);
-            let sum = n * ROW_TILES + t;
-            sums[sum] = subgroupMatrixMultiplyAccumulate(left, right, sums[sum]);
-          }
+          #repeat t ROW_TILES
+          let left_$t = subgroupMatrixLoad<Left, row_major>(&query_tile, ($tu * LINE + s) * SIDE, LINE);
+          sum_$n_$t = subgroupMatrixMultiplyAccumulate(left_$t, right, sum_$n_$t);
+          #end
         }
       }
     }
+    #end
   }
 
-  for (var n = 0u; n < STEPS; n++) {
-    for (var t = 0u; t < ROW_TILES; t++) {
-      workgroupBarrier();
-      subgroupMatrixStore<row_major>(
-        &score_tile, subgroup * SIDE * SCORE_LINE, sums[n * ROW_TILES + t], SCORE_LINE);
-      workgroupBarrier();
-      for (var i = local_index % SUBGROUP; i < SIDE * TILE_BLOCKS; i += SUBGROUP) {
-        let row = t * SIDE + i % SIDE;
-        let own_row = row % STRIDES;
-        let own_block = first_own + row / ROWS;
-        let block = first_block + n * STEP_BLOCKS + subgroup * TILE_BLOCKS + i / SIDE;
-        if (row >= num_sets * ROWS || block >= end) { continue; }
-        let first_row_slot = own_block * BLOCK + own_row * STRIDE;
-        let has_queries = first_row_slot + STRIDE > step.first_slot && first_row_slot < step.cache_length;
-        let at = (subgroup * SIDE + i % SIDE) * SCORE_LINE + i / SIDE * STRIDES;
-        var scores: array<f32, STRIDES>;
-        var largest = NOTHING;
-        for (var c = 0u; c < STRIDES; c++) {
-          let is_seen = has_queries && block * STRIDES + c <= own_block * STRIDES + own_row;
-          scores[c] = select(NOTHING, score_tile[at + c] * (SCALE * LOG2_E / f32(STRIDE)), is_seen);
-          largest = max(largest, scores[c]);
-        }
-        var sum = 0.0;
-        for (var c = 0u; c < STRIDES; c++) { sum += exp2(scores[c] - largest); }
-        rows[row_index(kv_head * num_query_blocks() + first_set + row / ROWS, block, row % ROWS)] =
-          select(largest + log2(sum), NOTHING, largest == NOTHING);
+  #repeat n STEPS
+  #repeat t ROW_TILES
+  workgroupBarrier();
+  subgroupMatrixStore<row_major>(&score_tile, subgroup * SIDE * SCORE_LINE, sum_$n_$t, SCORE_LINE);
+  workgroupBarrier();
+  {
+    let n = $nu;
+    let t = $tu;
+    for (var i = local_index % SUBGROUP; i < SIDE * TILE_BLOCKS; i += SUBGROUP) {
+      let row = t * SIDE + i % SIDE;
+      let own_row = row % STRIDES;
+      let own_block = first_own + row / ROWS;
+      let block = first_block + n * STEP_BLOCKS + subgroup * TILE_BLOCKS + i / SIDE;
+      if (row >= num_sets * ROWS || block >= end) { continue; }
+      let first_row_slot = own_block * BLOCK + own_row * STRIDE;
+      let has_queries = first_row_slot + STRIDE > step.first_slot && first_row_slot < step.cache_length;
+      let at = (subgroup * SIDE + i % SIDE) * SCORE_LINE + i / SIDE * STRIDES;
+      var scores: array<f32, STRIDES>;
+      var largest = NOTHING;
+      for (var c = 0u; c < STRIDES; c++) {
+        let is_seen = has_queries && block * STRIDES + c <= own_block * STRIDES + own_row;
+        scores[c] = select(NOTHING, score_tile[at + c] * (SCALE * LOG2_E / f32(STRIDE)), is_seen);
+        largest = max(largest, scores[c]);
       }
+      var sum = 0.0;
+      for (var c = 0u; c < STRIDES; c++) { sum += exp2(scores[c] - largest); }
+      rows[row_index(kv_head * num_query_blocks() + first_set + row / ROWS, block, row % ROWS)] =
+        select(largest + log2(sum), NOTHING, largest == NOTHING);
     }
   }
+  #end
+  #end
 }

@@ -8,7 +8,10 @@
 @group(0) @binding(2) var<uniform> eviction: Eviction;
 @group(0) @binding(3) var<uniform> heads: array<Head, NUM_KV_HEADS>;
 
-const TILE = WORKGROUP_SIZE / COLUMNS;
+// An invocation has so many loads under way at once: what takes time is waiting for them, tile by tile.
+const LOADS = 8u;
+const ROWS_ABREAST = WORKGROUP_SIZE / COLUMNS;
+const TILE = ROWS_ABREAST * LOADS;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
@@ -16,16 +19,23 @@ fn main(
   @builtin(workgroup_id) workgroup: vec3<u32>,
 ) {
   let column = workgroup.x * COLUMNS + local_index % COLUMNS;
+  let first_row = heads[workgroup.y].first_row;
   for (var tile = 0u; tile < eviction.budget; tile += TILE) {
-    let target_slot = tile + local_index / COLUMNS;
-    let moves = target_slot < eviction.budget && column < ROW_WORDS;
-    let first_row = heads[workgroup.y].first_row;
-    var word = 0u;
-    if (moves) {
-      let slot = kept[workgroup.y * eviction.budget + target_slot];
-      word = rows[(first_row + slot) * ROW_WORDS + column];
+    let first_slot = tile + local_index / COLUMNS;
+    var words: array<u32, LOADS>;
+    for (var i = 0u; i < LOADS; i++) {
+      let target_slot = first_slot + i * ROWS_ABREAST;
+      if (target_slot < eviction.budget && column < ROW_WORDS) {
+        let slot = kept[workgroup.y * eviction.budget + target_slot];
+        words[i] = rows[(first_row + slot) * ROW_WORDS + column];
+      }
     }
     storageBarrier();
-    if (moves) { rows[(first_row + target_slot) * ROW_WORDS + column] = word; }
+    for (var i = 0u; i < LOADS; i++) {
+      let target_slot = first_slot + i * ROWS_ABREAST;
+      if (target_slot < eviction.budget && column < ROW_WORDS) {
+        rows[(first_row + target_slot) * ROW_WORDS + column] = words[i];
+      }
+    }
   }
 }

@@ -42,17 +42,22 @@ fn order_of(x: f32) -> u32 {
   return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
 }
 
-// Sum of the weights (or the number) of the tokens whose score is at least `lowest` in order.
-fn mass_from(lowest: u32, largest: f32, counts: bool, invocation: Invocation) -> f32 {
-  var mass = 0.0;
+// Sums of the weights (or the numbers) of the tokens whose score is at least each of `lowest` in order.
+fn masses_from(lowest: vec3<u32>, largest: f32, counts: bool, invocation: Invocation) -> vec3<f32> {
+  var masses = vec3(0.0);
   for (var i = invocation.local_index; i < VOCAB_SIZE; i += WORKGROUP_SIZE) {
     let score = score_at(i);
-    if (order_of(score) >= lowest) { mass += select(exp(score - largest), 1.0, counts); }
+    let weight = select(exp(score - largest), 1.0, counts);
+    masses += select(vec3(0.0), vec3(weight), vec3(order_of(score)) >= lowest);
   }
-  return workgroup_sum(mass, invocation);
+  return vec3(
+    workgroup_sum(masses.x, invocation),
+    workgroup_sum(masses.y, invocation),
+    workgroup_sum(masses.z, invocation),
+  );
 }
 
-// The highest order from which the mass reaches `goal`, bit by bit; `bits` is 32, or 0 to keep all.
+// The highest order from which the mass reaches `goal`, two bits at a time; `bits` is 32, or 0 to keep all.
 fn threshold_of(
   goal: f32,
   bits: u32,
@@ -61,9 +66,14 @@ fn threshold_of(
   invocation: Invocation,
 ) -> u32 {
   var threshold = 0u;
-  for (var bit = bits; bit > 0u; bit--) {
-    let candidate = threshold | (1u << (bit - 1u));
-    if (mass_from(candidate, largest, counts, invocation) >= goal) { threshold = candidate; }
+  for (var shift = bits; shift > 0u; ) {
+    shift -= 2u;
+    let lowest = vec3(threshold) | (vec3(1u, 2u, 3u) << vec3(shift));
+    let masses = masses_from(lowest, largest, counts, invocation);
+    // Higher ones have no more mass.
+    for (var i = 0u; i < 3u; i++) {
+      if (masses[i] >= goal) { threshold = lowest[i]; }
+    }
   }
   return threshold;
 }
@@ -87,20 +97,21 @@ fn hand_on(next: u32) {
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(invocation: Invocation) {
   let local_index = invocation.local_index;
-  var largest = LOWEST;
+  var own = LOWEST;
+  var own_token = VOCAB_SIZE;
   for (var i = local_index; i < VOCAB_SIZE; i += WORKGROUP_SIZE) {
-    largest = max(largest, score_at(i));
+    let score = score_at(i);
+    if (score > own) {
+      own = score;
+      own_token = i;
+    }
   }
-  largest = workgroup_max(largest, invocation);
+  let largest = workgroup_max(own, invocation);
 
   let is_greedy = sampling.temperature <= 0.0;
   if (is_greedy) {
     // Token numbers are exact in f32; the largest negative one is the lowest token.
-    var lowest = -f32(VOCAB_SIZE);
-    for (var i = local_index; i < VOCAB_SIZE; i += WORKGROUP_SIZE) {
-      if (score_at(i) == largest) { lowest = max(lowest, -f32(i)); }
-    }
-    lowest = workgroup_max(lowest, invocation);
+    let lowest = workgroup_max(select(-f32(VOCAB_SIZE), -f32(own_token), own == largest), invocation);
     // NaN logits equal nothing: any token does, the host reports the model.
     if (local_index == 0u) { hand_on(min(u32(-lowest), VOCAB_SIZE - 1u)); }
     return;
@@ -109,7 +120,7 @@ fn main(invocation: Invocation) {
   let k_bits = select(0u, 32u, sampling.top_k > 0u && sampling.top_k < VOCAB_SIZE);
   var threshold = threshold_of(f32(sampling.top_k), k_bits, largest, true, invocation);
   let p_bits = select(0u, 32u, sampling.top_p < 1.0);
-  let kept = mass_from(threshold, largest, false, invocation);
+  let kept = masses_from(vec3(threshold), largest, false, invocation).x;
   threshold = max(threshold, threshold_of(sampling.top_p * kept, p_bits, largest, false, invocation));
   if (sampling.min_p > 0.0) {
     threshold = max(threshold, order_of(largest + log(sampling.min_p)));

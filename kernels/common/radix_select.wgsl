@@ -5,7 +5,9 @@
 #include "common/running_sum.wgsl"
 
 var<workgroup> radix_counts: array<atomic<u32>, 256>;
+var<workgroup> radix_sixteens: array<u32, 16>;           // sums of sixteen counts
 var<workgroup> radix_found: vec2<u32>;                   // leading bits of the word; weight still wanted at them
+var<workgroup> radix_has_rest: u32;                      // 1: more weight is at them than wanted
 
 // The last item chosen: all that are better are chosen with it.
 struct Threshold { order: u32, item: u32 }
@@ -36,7 +38,10 @@ fn radix_select(row: u32, num_items: u32, wanted: u32, local_index: u32) -> Thre
     end_count(shift, local_index);
   }
   threshold.order = radix_found.x;
-  workgroupBarrier();
+  if (workgroupUniformLoad(&radix_has_rest) == 0u) {
+    threshold.item = 0xffffffffu;
+    return threshold;
+  }
   // Lower items come first: their complements are higher. Their leading bytes that are all ones need no search.
   var shift = 32u;
   while (shift > 8u && ((num_items - 1u) >> (shift - 8u)) == 0u) { shift -= 8u; }
@@ -70,14 +75,26 @@ fn count(digit: u32, weight: u32) {
 // In which bucket does the wanted weight end?
 fn end_count(shift: u32, local_index: u32) {
   workgroupBarrier();
+  for (var i = local_index; i < 16u; i += WORKGROUP_SIZE) {
+    var sum = 0u;
+    for (var bucket = 16u * i; bucket < 16u * i + 16u; bucket++) { sum += atomicLoad(&radix_counts[bucket]); }
+    radix_sixteens[i] = sum;
+  }
+  workgroupBarrier();
   if (local_index == 0u) {
-    var bucket = 255u;
     var remaining = radix_found.y;
-    while (bucket > 0u && atomicLoad(&radix_counts[bucket]) < remaining) {
+    var sixteen = 15u;
+    while (sixteen > 0u && radix_sixteens[sixteen] < remaining) {
+      remaining -= radix_sixteens[sixteen];
+      sixteen--;
+    }
+    var bucket = 16u * sixteen + 15u;
+    while (bucket > 16u * sixteen && atomicLoad(&radix_counts[bucket]) < remaining) {
       remaining -= atomicLoad(&radix_counts[bucket]);
       bucket--;
     }
     radix_found = vec2(radix_found.x | (bucket << shift), remaining);
+    radix_has_rest = u32(atomicLoad(&radix_counts[bucket]) > remaining);
   }
   workgroupBarrier();
 }

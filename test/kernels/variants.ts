@@ -133,10 +133,13 @@ const linears: KernelVariants = (capabilities) =>
   weightFormatIds.flatMap((format) =>
     (["set", "add", "silu", "gelu"] as const).flatMap((output) =>
       (output === "set" || output === "add" ? booleans : [false]).flatMap((hasBias) =>
-        linearAdapters(capabilities).flatMap((adapter) => {
-          const { matvec, matmul } = linearSources(adapter, { format, output, hasBias });
-          return [matvec.kernel, matmul.kernel];
-        }),
+        linearAdapters(capabilities).flatMap((adapter) =>
+          (format === "q8_0" ? [64, 2048, 8192] : [64]).flatMap((cols) => {
+            const variant = { format, output, hasBias, rows: 512, cols };
+            const { matvec, matmul, wideMatmul } = linearSources(adapter, variant);
+            return [matvec.kernel, matmul.kernel, ...(wideMatmul ? [wideMatmul.kernel] : [])];
+          }),
+        ),
       ),
     ),
   );

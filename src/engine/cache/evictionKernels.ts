@@ -7,9 +7,9 @@ import { sumsSource } from "./recordKernels.ts";
 import { rowBytes } from "./types.ts";
 
 /** Columns of a row that one workgroup gathers. */
-export const GATHER_COLUMNS = 16;
+export const GATHER_COLUMNS = 8;
 const SELECT_WORKGROUP = 256;
-const GATHER_WORKGROUP = 64;
+const GATHER_WORKGROUP = 256;
 
 export interface EvictionSources {
   readonly sums: KernelSource;

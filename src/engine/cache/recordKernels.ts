@@ -2,11 +2,8 @@
 
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { float, type KernelSource } from "../gpu/linkKernel.ts";
-import {
-  type AttentionShape,
-  tileOf,
-  workgroupBytes,
-} from "../model/operations/attentionKernels.ts";
+import type { AttentionShape } from "../model/operations/attentionKernels.ts";
+import { tileOf, workgroupBytes } from "../model/operations/attentionTiles.ts";
 import { keyBiasLink } from "../model/operations/keyBias.ts";
 import {
   boundPart,
@@ -56,7 +53,8 @@ export function sumsSource(
     };
   }
   const { side, subgroup, tile } = matrix;
-  const tiles = { SLOTS: RECORDED_SLOTS, TILE: tile, SIDE: side, SUBGROUP: subgroup };
+  const LOADS = tileLoads(matrix, headDim);
+  const tiles = { SLOTS: RECORDED_SLOTS, TILE: tile, SIDE: side, SUBGROUP: subgroup, LOADS };
   return { file: "attention_sums_matrix.wgsl", parts, constants: { ...constants, ...tiles } };
 }
 
@@ -73,5 +71,15 @@ function sumsMatrixOf(
     const bytes = 2 * halves + 4 * RECORDED_SLOTS * (tile + 8) + 8 * tile;
     return bytes <= workgroupBytes(capabilities);
   });
-  return matrices && tile ? { ...matrices, tile } : undefined;
+  if (!matrices || !tile) return undefined;
+  const fitting = { ...matrices, tile };
+  return Number.isInteger(tileLoads(fitting, headDim)) ? fitting : undefined;
+}
+
+/** Vectors of a tile's queries that each invocation loads. */
+function tileLoads(
+  { side, subgroup, tile }: MatrixShape & { tile: number },
+  headDim: number,
+): number {
+  return (tile * headDim) / 4 / ((RECORDED_SLOTS / side) * subgroup);
 }

@@ -8,7 +8,7 @@ import { BufferUsage, isOutOfMemory, MapMode } from "./bufferUsage.ts";
 import { type Capabilities, readCapabilities } from "./capabilities.ts";
 import type { CommandList } from "./commandList.ts";
 import { Kernels } from "./kernel.ts";
-import { paceTicks } from "./paceTicks.ts";
+import { GPU_PATIENCE_MS, paceTicks } from "./paceTicks.ts";
 import type { Profiler } from "./profiler.ts";
 
 export interface GpuOptions extends AdapterRequest {
@@ -146,7 +146,7 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
     requiredFeatures: [...offered.features].filter(isUseful) as GPUFeatureName[],
     requiredLimits: offered.limits,
   });
-  if (offered.isSoftware) paceTicks();
+  paceTicks(offered.isSoftware ? 0 : GPU_PATIENCE_MS);
   const capabilities = options.restrict?.(offered) ?? offered;
   return new Gpu(found, device, capabilities);
 }

@@ -1,6 +1,9 @@
 // Links a WGSL kernel from parts: `#include "file"` pastes a file once, `#include <part>` the file chosen for that part,
 // constants are declared in front, directives move to the top. `#include <part> as name` renames the part's own prefix
-// (its file name's folder: `cache_` in cache/f16.wgsl), so that one part can serve twice. Nothing else is preprocessed.
+// (its file name's folder: `cache_` in cache/f16.wgsl), so that one part can serve twice; `#repeat` see unrollKernel.ts. Nothing
+// else is preprocessed.
+
+import { unrollKernel } from "./unrollKernel.ts";
 
 export interface KernelSource {
   /** The kernel's file, relative to `kernels/`. */
@@ -30,11 +33,14 @@ export function linkKernel(read: (file: string) => string, source: KernelSource)
     if (included.has(`${file} ${name}`)) return;
     included.add(`${file} ${name}`);
     const text = name === undefined ? read(file) : rename(read(file), file, name);
-    for (const [index, line] of text.split("\n").entries()) {
-      const origin = `${file}:${index + 1}`;
+    const written = text
+      .split("\n")
+      .map((line, index) => ({ line, origin: `${file}:${index + 1}` }));
+    for (const { line, origin } of unrollKernel(written, source.constants ?? {})) {
       const [isInclude, fixed, part, as] = INCLUDE.exec(line) ?? [];
       if (isInclude !== undefined) include(fixed ?? chosenPart(source, part ?? "", origin), as);
-      else if (line.startsWith("#")) throw new Error(`${origin}: cannot read "${line}"`);
+      else if (line.trimStart().startsWith("#"))
+        throw new Error(`${origin}: cannot read "${line}"`);
       else if (DIRECTIVE.test(line)) directives.set(line.trim(), origin);
       else body.push([line, origin]);
     }

@@ -46,6 +46,43 @@ describe("linkKernel", () => {
     ]);
   });
 
+  it("writes out repeats, one within another, and keeps where their lines come from", () => {
+    const lines = [
+      "#repeat i COUNT / 2",
+      "let a_$i = $iu;",
+      "  #repeat j 1..3",
+      "  add(a_$i, $j);",
+      "  #end",
+      "#end",
+      "#repeat i 0",
+      "nothing",
+      "#end",
+    ];
+    const source = { file: "x.wgsl", constants: { COUNT: 4 } };
+    const { code, origins } = linkKernel(() => lines.join("\n"), source);
+    assert.deepEqual(code.split("\n").slice(1), [
+      "let a_0 = 0u;",
+      "  add(a_0, 1);",
+      "  add(a_0, 2);",
+      "let a_1 = 1u;",
+      "  add(a_1, 1);",
+      "  add(a_1, 2);",
+    ]);
+    assert.equal(origins[5], "x.wgsl:4");
+  });
+
+  it("names the line of a repeat that is not whole", () => {
+    const link = (text: string) =>
+      linkKernel(() => text, { file: "x.wgsl", constants: { ODD: 3 } });
+    assert.throws(() => link("a\n#repeat i 2\n#repeat j 2\n#end"), /x\.wgsl:2: .*no #end/);
+    assert.throws(() => link("#end"), /x\.wgsl:1: nothing is repeated/);
+    assert.throws(
+      () => link("#repeat i ODD / 2\n#end"),
+      /x\.wgsl:1: "ODD \/ 2" is no whole number/,
+    );
+    assert.throws(() => link("#repeat i MISSING\n#end"), /x\.wgsl:1: "MISSING"/);
+  });
+
   it("refuses other preprocessor lines", () => {
     assert.throws(() => linkKernel(() => "#ifdef X", { file: "x.wgsl" }), /x\.wgsl:1/);
   });

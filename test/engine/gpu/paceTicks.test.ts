@@ -16,7 +16,7 @@ describe("looking for finished work", () => {
       },
       { [promisify.custom]: () => Promise.resolve("promised") },
     ) as unknown as typeof setImmediate;
-    const paced = pacedImmediate(immediate);
+    const paced = pacedImmediate(immediate, 0);
     // Like a function of an addon: of native code, and without a name.
     const native = new Proxy(() => called.push("native"), {});
     assert.ok(isDawns(native));
@@ -27,6 +27,36 @@ describe("looking for finished work", () => {
     assert.deepEqual(called, ["at once", "own", "native"]);
     assert.ok(!isDawns(called.push.bind(called)));
     assert.equal(await promisify(paced)(), "promised");
+  });
+
+  it("begins to wait only when it has looked for a while, and anew with each wait", async () => {
+    let atOnce = 0;
+    const immediate = Object.assign((_: () => void) => void atOnce++, {});
+    const paced = pacedImmediate(immediate as unknown as typeof setImmediate, 10);
+    let later = 0;
+    const native = new Proxy(() => later++, {});
+    const { now } = performance;
+    let nowMs = 0;
+    performance.now = () => nowMs;
+    try {
+      for (const ms of [100, 101, 102, 104, 106, 108, 109]) {
+        nowMs = ms;
+        paced(native);
+      }
+      assert.equal(atOnce, 7);
+      for (const ms of [110, 111, 113]) {
+        nowMs = ms;
+        paced(native);
+      }
+      assert.equal(atOnce, 7);
+      nowMs = 116;
+      paced(native);
+      assert.equal(atOnce, 8, "a look behind a gap begins another wait");
+    } finally {
+      performance.now = now;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(later, 3);
   });
 
   describe("on a software adapter", () => {

@@ -13,11 +13,10 @@ import {
   MERGE_WORKGROUP,
   prefillGrid,
   prefillParts,
-  ROWS,
   STORE_WORKGROUP,
-  splitOf,
   tailPartsOf,
 } from "./attentionKernels.ts";
+import { decodeTileOf, ROWS } from "./attentionTiles.ts";
 import type { KeptQueries } from "./keptQueries.ts";
 import { type KeyBiasBuffers, keyBiasBindings } from "./keyBias.ts";
 import { encodePass, lseBuffers, partStatisticsBytes } from "./prefillPass.ts";
@@ -80,7 +79,7 @@ export class Attention {
     const [store, prefill, decode, merge, prefillMerge] = kernels;
     if (!store || !prefill || !decode || !merge) throw new Error("attention has four kernels");
     this.shape = shape;
-    this.split = splitOf(gpu.capabilities, shape);
+    this.split = decodeTileOf(gpu.capabilities, shape).split;
     this.#tailParts = tailPartsOf(gpu.capabilities, shape);
     this.decodesTail = this.#tailParts > 0;
     this.#store = store;

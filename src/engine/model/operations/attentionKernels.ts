@@ -1,22 +1,29 @@
 // The attention kernels' sources: chosen for an adapter and a shape, with the sizes their host side needs to know.
 
 import { TAIL_GROUP, type TailShape } from "../../cache/tail.ts";
-import { type CacheTypeId, cacheTypes } from "../../cache/types.ts";
+import { cacheTypes } from "../../cache/types.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import { float, type KernelSource } from "../../gpu/linkKernel.ts";
+import {
+  type CachedHeads,
+  decodeTileOf,
+  matrixGroups,
+  matrixTileOf,
+  ROWS,
+  tileLoads,
+  tileOf,
+} from "./attentionTiles.ts";
 import { KEPT_QUERIES } from "./keptQueries.ts";
 import { type KeyBiasShape, keyBiasLink } from "./keyBias.ts";
-import { boundPart, type MatrixShape, matrixShapeOf, reducePart, runsLanes } from "./parts.ts";
+import { boundPart, reducePart, runsLanes } from "./parts.ts";
 import { type HeadShape, qkvSize } from "./rope.ts";
 import { TAIL_ROWS_PART, tailConstants } from "./tailAttention.ts";
 
-export interface AttentionShape extends HeadShape {
+export interface AttentionShape extends CachedHeads {
   /** Multiplies q·k. */
   readonly scale: number;
   /** Tokens a query sees back, itself included; 0: all. */
   readonly window: number;
-  readonly keyType: CacheTypeId;
-  readonly valueType: CacheTypeId;
   /** Each query row's log-sum-exp as well: over all slots, or over those that a `Sample` names. */
   readonly lse?: "none" | "all" | "repeat";
   /** Whether a query of a pass sees its own slot last; false: it sees all slots. */
@@ -47,10 +54,10 @@ export function attentionSources(
   capabilities: Capabilities,
   shape: AttentionShape,
 ): KernelSource[] {
-  const { headDim, window } = shape;
+  const { window } = shape;
   const heads = headConstants(shape);
   const cache = cacheParts(shape);
-  const split = splitOf(capabilities, shape);
+  const { split, workgroup } = decodeTileOf(capabilities, shape);
   // What repeats is never a single token.
   const lse = rowLse(shape.lse === "repeat" ? "none" : shape.lse);
   const span = spanOf(shape);
@@ -73,7 +80,7 @@ export function attentionSources(
           ...reducePart(capabilities),
           ...tailPart(shape),
         },
-        constants: { ...constants, WORKGROUP_SIZE: decodeSizeOf(headDim) },
+        constants: { ...constants, WORKGROUP_SIZE: workgroup },
       };
   return [
     {
@@ -150,7 +157,9 @@ export function tailPartsOf(capabilities: Capabilities, shape: AttentionShape): 
   const { tail } = shape;
   // A CPU's lanes attend to it behind: they hold a cache type's blocks, and the tail is short.
   if (tail === undefined || runsLanes(capabilities)) return 0;
-  return Math.ceil((tail.sinks + tail.residual + TAIL_GROUP) / splitOf(capabilities, shape));
+  return Math.ceil(
+    (tail.sinks + tail.residual + TAIL_GROUP) / decodeTileOf(capabilities, shape).split,
+  );
 }
 
 /** Attention of many queries, to all blocks of slots or to those that are listed (see `sparsity/`). */
@@ -188,7 +197,15 @@ export function prefillSource(
     return {
       file: "attention_prefill_matrix.wgsl",
       parts,
-      constants: { ...constants, ...fit, TILE: tile, SIDE: side, SUBGROUP: subgroup },
+      constants: {
+        ...constants,
+        ...fit,
+        TILE: tile,
+        SIDE: side,
+        SUBGROUP: subgroup,
+        LOADS: tileLoads(matrix, shape.headDim),
+        ...matrixGroups(shape.headDim / side, tile / side),
+      },
     };
   }
   const tile = tileOf(shape.headDim);
@@ -212,6 +229,9 @@ export function prefillGrid(
 function splitsPrefill(capabilities: Capabilities): boolean {
   return capabilities.busyWorkgroups > 1 && !runsLanes(capabilities);
 }
+
+/** Slots that are worth a workgroup of their own: what joining costs is little beside them. */
+export const LEAST_PART = 512;
 
 /** Parts of the slots of a pass that keep the GPU busy. */
 export function prefillParts(
@@ -240,56 +260,4 @@ function queryConstants(shape: AttentionShape) {
 
 function cacheParts({ keyType, valueType }: AttentionShape) {
   return { key_cache: cacheTypes[keyType].part, value_cache: cacheTypes[valueType].part };
-}
-
-/** Query rows of a prefilling workgroup; `BLOCK` of sparse prefill is as long, so that none straddles two blocks. */
-export const ROWS = 64;
-/** Slots that are worth a workgroup of their own: what joining costs is little beside them. */
-export const LEAST_PART = 512;
-// The smallest workgroup memory WebGPU promises, which leaves room for several workgroups on larger devices.
-const WORKGROUP_BYTES = 16384;
-
-/** Workgroup memory of an adapter. */
-export function workgroupBytes({ limits }: Capabilities): number {
-  return limits.maxComputeWorkgroupStorageSize ?? WORKGROUP_BYTES;
-}
-
-/** Keys whose tile and values' tile fit in workgroup memory, a multiple of 4. */
-export function tileOf(headDim: number): number {
-  return Math.max(4, Math.min(32, Math.floor(WORKGROUP_BYTES / (8 * headDim) / 4) * 4));
-}
-
-/** Matrices and keys of a tile of attention_prefill_matrix.wgsl, the most whose tiles fit; undefined where it does not serve. */
-function matrixTileOf(
-  capabilities: Capabilities,
-  { headDim, keyType, valueType }: AttentionShape,
-): (MatrixShape & { readonly tile: number }) | undefined {
-  const matrices = matrixShapeOf(capabilities);
-  // F32 rows would lose too much in f16.
-  if (headDim % 16 !== 0 || keyType === "f32" || valueType === "f32") return undefined;
-  const available = workgroupBytes(capabilities);
-  const tile = [64, 32, 16].find((tile) => {
-    const stride = headDim + 8;
-    const keysOrWeights = Math.max(tile * stride, ROWS * (tile + 8));
-    const halves = Math.max(keysOrWeights + tile * stride, ROWS * stride);
-    return 2 * halves + 4 * ROWS * (tile + 8) + 32 <= available;
-  });
-  return matrices && tile ? { ...matrices, tile } : undefined;
-}
-
-/** Slots per workgroup: as many as leave room for their weights beside queries and sums. */
-export function splitOf(
-  capabilities: Capabilities,
-  { numHeads, numKvHeads, headDim }: HeadShape,
-): number {
-  const groupSize = numHeads / numKvHeads;
-  const available = workgroupBytes(capabilities);
-  const fixed = groupSize * 16 * decodeSizeOf(headDim) + 512;
-  const split = 2 ** Math.floor(Math.log2((available - fixed) / (4 * groupSize)));
-  return Math.max(16, Math.min(256, split));
-}
-
-/** Invocations of a decoding workgroup: a power of two, and one for each vec4 of a head. */
-function decodeSizeOf(headDim: number): number {
-  return Math.max(64, 2 ** Math.ceil(Math.log2(headDim / 4)));
 }

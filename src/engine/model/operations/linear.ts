@@ -3,8 +3,15 @@
 import type { CommandList, Grid } from "../../gpu/commandList.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import type { Binding, Kernel } from "../../gpu/kernel.ts";
+import type { KernelSource } from "../../gpu/linkKernel.ts";
 import type { GpuMatrix, MatrixSlice } from "../gpuMatrix.ts";
-import { isGated, type LinearKernels, type LinearOutput, linearSources } from "./linearKernels.ts";
+import {
+  isGated,
+  type LinearKernels,
+  type LinearOutput,
+  linearSources,
+  type TiledKernel,
+} from "./linearKernels.ts";
 
 export type { LinearOutput } from "./linearKernels.ts";
 
@@ -30,6 +37,10 @@ interface Slice {
 
 /** From this many tokens on a tile's sharing of the weights outweighs its unused tokens. */
 export const MATMUL_TOKENS = 5;
+// Matrices with fewer rows never have enough of the larger tiles.
+const WIDE_ROWS = 4096;
+// The larger tiles do four times as much: a part of the workgroups that keep the GPU busy is enough.
+const WIDE_SHARE = 4;
 // Every adapter allows this many workgroups per dimension.
 const MAX_GRID = 65535;
 
@@ -59,11 +70,28 @@ export class Linear {
         const grid: Grid = [x, Math.ceil(groups / x), tokens];
         commands.dispatch(kernel, [input, output, shape, ...weights], grid);
       } else {
-        const { kernel, rows, tokens: tileTokens } = kernels.matmul;
-        const grid: Grid = [Math.ceil(slice.rows / rows), Math.ceil(tokens / tileTokens)];
+        const { kernel, grid } = this.#matmul(slice.rows, kernels, tokens);
         commands.dispatch(kernel, [input, output, shape, step, ...weights], grid);
       }
     }
+  }
+
+  /** The kernel with the largest tiles that are still enough to keep the GPU busy. */
+  #matmul(
+    sliceRows: number,
+    { matmul, wideMatmul }: LinearKernels<Kernel>,
+    numTokens: number,
+  ): { kernel: Kernel; grid: Grid } {
+    const gridOf = ({ rows, tokens }: TiledKernel<Kernel>): [number, number] => [
+      Math.ceil(sliceRows / rows),
+      Math.ceil(numTokens / tokens),
+    ];
+    if (wideMatmul) {
+      const grid = gridOf(wideMatmul);
+      const enough = this.#gpu.capabilities.busyWorkgroups / WIDE_SHARE;
+      if (grid[0] * grid[1] >= enough) return { kernel: wideMatmul.kernel, grid };
+    }
+    return { kernel: matmul.kernel, grid: gridOf(matmul) };
   }
 
   dispose(): void {
@@ -84,17 +112,20 @@ export async function createLinear(
   }
   const slices = await Promise.all(
     matrix.slices.map(async (slice) => {
-      const { format } = slice;
-      const sources = linearSources(gpu.capabilities, { format, output, hasBias: !!bias });
-      const [matvec, matmul] = await Promise.all([
-        gpu.kernels.get(sources.matvec.kernel),
-        gpu.kernels.get(sources.matmul.kernel),
+      const { format, rows } = slice;
+      const variant = { format, output, hasBias: !!bias, rows, cols: matrix.cols };
+      const sources = linearSources(gpu.capabilities, variant);
+      const compiled = async (tiled: TiledKernel<KernelSource>): Promise<TiledKernel<Kernel>> => ({
+        ...tiled,
+        kernel: await gpu.kernels.get(tiled.kernel),
+      });
+      const wide = slice.rows >= WIDE_ROWS ? sources.wideMatmul : undefined;
+      const [matvec, matmul, wideMatmul] = await Promise.all([
+        compiled(sources.matvec),
+        compiled(sources.matmul),
+        wide && compiled(wide),
       ]);
-      const kernels = {
-        matvec: { ...sources.matvec, kernel: matvec },
-        matmul: { ...sources.matmul, kernel: matmul },
-      };
-      return { slice, kernels };
+      return { slice, kernels: { matvec, matmul, ...(wideMatmul && { wideMatmul }) } };
     }),
   );
   return new Linear(gpu, matrix, slices, bias && gpu.buffers.upload("weights", bias));

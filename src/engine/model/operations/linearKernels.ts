@@ -13,6 +13,9 @@ export interface LinearVariant {
   readonly format: WeightFormatId;
   readonly output: LinearOutput;
   readonly hasBias: boolean;
+  /** Of the slice; a single token's kernel is made to fit them. */
+  readonly rows: number;
+  readonly cols: number;
 }
 
 /** A kernel and what one of its workgroups computes. */
@@ -27,15 +30,20 @@ export interface LinearKernels<K> {
   readonly matvec: TiledKernel<K>;
   /** For many tokens. */
   readonly matmul: TiledKernel<K>;
+  /** For so many tokens and rows that its larger tiles keep the GPU busy. */
+  readonly wideMatmul?: TiledKernel<K>;
 }
 
 // Two subgroups of the common 32, or one of 64.
 const MATVEC_WORKGROUP = 64;
+// With so many rows the workgroups of 64 keep a GPU busy. With fewer, longer rows get more invocations, which load side by side what
+// they would load in turn.
+const MANY_ROWS = 8192;
 // Without subgroups a CPU pays for each barrier of a sum's tree.
 const MATVEC_SOFTWARE_WORKGROUP = 8;
 const LANES_WORKGROUP = 32;
-// Eight more than the 32 columns of a tile put neighbouring rows into different banks, where there is room.
-const MATRIX_STRIDES = { roomy: 40, tight: 32 };
+// So many values more than a tile's columns put neighbouring rows into different banks.
+const BANK_SHIFT = 8;
 
 export function isGated(output: LinearOutput): boolean {
   return output !== "set" && output !== "add";
@@ -74,9 +82,13 @@ export function linearSources(
   const matvec = { kernel: matvecSource(capabilities, variant), rows: 4, tokens: 1 };
   // F32 weights would lose too much in f16.
   if (hasMatrixUnits(capabilities) && variant.format !== "f32") {
-    const constants = { STRIDE: matrixStride(capabilities), ...matmulConstants };
-    const kernel = { file: "matmul_subgroup_matrix.wgsl", parts, constants };
-    return { matvec, matmul: { kernel, rows: 128, tokens: 64 } };
+    const matmul = (rowMatrices: number, tokenMatrices: number, columns: readonly number[]) => {
+      const tile = matrixTile(capabilities, { rowMatrices, tokenMatrices, columns });
+      const constants = { ...tile, ...matmulConstants };
+      const kernel = { file: "matmul_subgroup_matrix.wgsl", parts, constants };
+      return { kernel, rows: 32 * rowMatrices, tokens: 32 * tokenMatrices };
+    };
+    return { matvec, matmul: matmul(2, 2, [64, 32]), wideMatmul: matmul(4, 4, [32, 16]) };
   }
   const kernel = { file: "matmul_tiled.wgsl", parts, constants: matmulConstants };
   return { matvec, matmul: { kernel, rows: 64, tokens: 64 } };
@@ -87,16 +99,30 @@ function hasLanes({ isSoftware, hasSubgroups, subgroupMinSize }: Capabilities): 
   return isSoftware && hasSubgroups && subgroupMinSize >= 8;
 }
 
-function matrixStride({ limits }: Capabilities): number {
-  // Tiles of 128 rows and 64 tokens in f16, four results in f32.
-  const roomyBytes = 2 * (128 + 64) * MATRIX_STRIDES.roomy + 4 * 4 * 256;
-  const isRoomy = (limits.maxComputeWorkgroupStorageSize ?? 0) >= roomyBytes;
-  return isRoomy ? MATRIX_STRIDES.roomy : MATRIX_STRIDES.tight;
+/** The deepest of the tiles that fits in workgroup memory. */
+function matrixTile(
+  { limits }: Capabilities,
+  tile: { rowMatrices: number; tokenMatrices: number; columns: readonly number[] },
+): Record<string, number> {
+  const { rowMatrices, tokenMatrices } = tile;
+  // Both tiles in f16, four results in f32.
+  const bytes = (columns: number): number =>
+    2 * 32 * (rowMatrices + tokenMatrices) * (columns + BANK_SHIFT) + 4 * 4 * 256;
+  const available = limits.maxComputeWorkgroupStorageSize ?? 0;
+  const COLUMNS = tile.columns.find((columns) => bytes(columns) <= available) ?? 16;
+  return {
+    ROW_MATRICES: rowMatrices,
+    TOKEN_MATRICES: tokenMatrices,
+    UNITS_EACH: (rowMatrices * COLUMNS) / 32,
+    VECTORS_EACH: (tokenMatrices * COLUMNS) / 16,
+    COLUMNS,
+    STRIDE: COLUMNS + BANK_SHIFT,
+  };
 }
 
 function matvecSource(capabilities: Capabilities, variant: LinearVariant): KernelSource {
   const { isSoftware, hasSubgroups, subgroupMinSize, subgroupMaxSize } = capabilities;
-  const onGpu = Math.max(MATVEC_WORKGROUP, subgroupMaxSize);
+  const onGpu = Math.max(matvecWorkgroup(variant), subgroupMaxSize);
   const onCpu = hasSubgroups ? subgroupMaxSize : MATVEC_SOFTWARE_WORKGROUP;
   const workgroup = isSoftware ? onCpu : onGpu;
   const severalSubgroups = workgroup > subgroupMinSize ? "subgroup" : "one_subgroup";
@@ -108,6 +134,11 @@ function matvecSource(capabilities: Capabilities, variant: LinearVariant): Kerne
     },
     constants: { WORKGROUP_SIZE: workgroup, ...constantsOf(variant, 3) },
   };
+}
+
+function matvecWorkgroup({ rows, cols }: LinearVariant): number {
+  if (rows >= MANY_ROWS || cols < 2048) return MATVEC_WORKGROUP;
+  return cols < 8192 ? 128 : 256;
 }
 
 function partsOf({ format, output, hasBias }: LinearVariant): Record<string, string> {

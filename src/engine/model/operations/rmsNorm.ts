@@ -31,7 +31,7 @@ export function rmsNormSource(capabilities: Capabilities, shape: RmsNormShape): 
     file: "rms_norm.wgsl",
     parts: reducePart(capabilities),
     constants: {
-      WORKGROUP_SIZE: 64,
+      WORKGROUP_SIZE: workgroupOf(capabilities, shape.size),
       SIZE: shape.size,
       EPSILON: float(shape.epsilon),
       ACCUMULATE: shape.accumulates,
@@ -43,4 +43,10 @@ export async function createRmsNorm(gpu: Gpu, shape: RmsNormShape): Promise<RmsN
   const kernel = await gpu.kernels.get(rmsNormSource(gpu.capabilities, shape));
   return (commands, { input, weight, output }, tokens) =>
     commands.dispatch(kernel, [input, weight, output], [tokens]);
+}
+
+/** One invocation for each vector of a row where a GPU has room for them: a second turn of their loop waits for memory again. */
+function workgroupOf({ isSoftware }: Capabilities, size: number): number {
+  if (isSoftware || size <= 256) return 64;
+  return size <= 512 ? 128 : 256;
 }

@@ -12,6 +12,9 @@ import { reducePart } from "./parts.ts";
 /** Drawn tokens that are kept: far more than decoding runs ahead of the host. */
 export const DRAWN_SIZE = 1024;
 
+// From here on one more pass over the logits costs more than the barriers of a larger workgroup.
+const LARGE_VOCABULARY = 16384;
+
 export class Sampler {
   /** The token the next pass reads. */
   readonly token: GPUBuffer;
@@ -72,10 +75,16 @@ export function sampleSource(capabilities: Capabilities, vocabSize: number): Ker
     file: "sample.wgsl",
     parts: reducePart(capabilities),
     constants: {
-      // A CPU runs a workgroup on one core, switching between its subgroups at every barrier.
-      WORKGROUP_SIZE: capabilities.isSoftware ? 32 : 256,
+      WORKGROUP_SIZE: workgroupOf(capabilities, vocabSize),
       VOCAB_SIZE: vocabSize,
       DRAWN_SIZE,
     },
   };
+}
+
+function workgroupOf({ isSoftware, limits }: Capabilities, vocabSize: number): number {
+  // A CPU runs a workgroup on one core, switching between its subgroups at every barrier.
+  if (isSoftware) return 32;
+  const most = limits.maxComputeInvocationsPerWorkgroup ?? 256;
+  return vocabSize > LARGE_VOCABULARY && most >= 1024 ? 1024 : 256;
 }

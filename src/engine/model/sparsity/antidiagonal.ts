@@ -3,7 +3,7 @@
 import { cacheTypes } from "../../cache/types.ts";
 import type { Capabilities } from "../../gpu/capabilities.ts";
 import type { KernelSource } from "../../gpu/linkKernel.ts";
-import { workgroupBytes } from "../operations/attentionKernels.ts";
+import { workgroupBytes } from "../operations/attentionTiles.ts";
 import { keyBiasLink } from "../operations/keyBias.ts";
 import { boundPart, matrixShapeOf, runsLanes } from "../operations/parts.ts";
 import { BLOCK, type PrefillSelector, type SelectorShape } from "./selector.ts";
@@ -99,8 +99,13 @@ function matrixConstants(capabilities: Capabilities, shape: SelectorShape) {
     return bytes <= workgroupBytes(capabilities);
   });
   if (places === undefined) return undefined;
+  // Vectors of a matrix's rows, and how many of them an invocation loads.
+  const fours = (side * places * side) / 4;
+  const stepBlocks = (SUBGROUPS * side) / (BLOCK / STRIDE);
   return {
     ...{ QUERY_BLOCKS: queryBlocks, SUBGROUPS, PLACES: places },
+    ...{ ROW_TILES: rowTiles, STEPS: BLOCKS / stepBlocks },
+    ...{ KEY_LOADS: fours / subgroup, QUERY_LOADS: (rowTiles * fours) / (SUBGROUPS * subgroup) },
     ...{ SIDE: side, SUBGROUP: subgroup },
   };
 }
