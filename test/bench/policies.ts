@@ -98,8 +98,8 @@ async function readTo(end: number, reader: Reader): Promise<void> {
   const run = reader.model.generate({ prompt, maxTokens: 1, ignoreEnd: true });
   while (!(await run.next()).done);
   const { user, system } = process.cpuUsage(processor);
-  reader.processorMs.push(Math.round((user + system) / 1000));
-  reader.elapsedMs.push(Math.round(performance.now() - elapsed));
+  reader.processorMs.push(Math.round((user + system) / 10) / 100);
+  reader.elapsedMs.push(Math.round(100 * (performance.now() - elapsed)) / 100);
 }
 
 /** Of the pieces behind the first, in which drivers compile what they have not compiled yet. */

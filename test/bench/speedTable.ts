@@ -60,7 +60,7 @@ function besideLlamaCpp(): string[] {
     "random weights in Llama-3.2-1B's shape, q8_0, tokens/s beside llama.cpp (Vulkan)",
     found.join("; "),
     code(
-      "npx tsx test/bench/compare.ts --model FILE --llama-gpu vulkan --prefill 2048 --decode 32 --repeat 2",
+      "npx tsx test/bench/compare.ts --model FILE --llama-gpu vulkan --prefill 2048,4096,512 --decode 64 --repeat 5",
     ),
   ];
 }
