@@ -24,9 +24,12 @@ const PROBES = ["Who?", "9 lives", "(x)", "élan"];
 /** Tokens that a question and its answer take, for models that copy spans and for those that write. */
 const QUESTION_ROOM = { span: 80, text: 768 };
 /** A cache of every token beyond this is too large to be the default. */
-const LONGEST_FULL = 32_768;
-/** Nor beyond so many times the trained length: positions stretched further find less, see test/bench/NOTES.md. */
-const MOST_STRETCHED = 4;
+const LONGEST_FULL = 36_864;
+/**
+ * Nor beyond so many times the trained length, a text of eight times it with its headings: positions stretched further were not
+ * measured, see test/bench/NOTES.md.
+ */
+const MOST_STRETCHED = 9;
 /** Tokens kept, and tokens recalled, in whole steps up to that many. */
 const MOST_TOKENS = 4096;
 const STEP = 64;

@@ -34,10 +34,12 @@ describe("the plan for whole documents", () => {
     assert.deepEqual(settings, { ...whole, contextLength: undefined });
   });
 
-  it("keeps one of up to four times the trained length whole, with a context that positions are stretched to", async () => {
+  it("keeps one of up to eight times the trained length whole, with a context that positions are stretched to", async () => {
     for (const [share, contextLength] of [
       [1.3, 2 * PILOT_CONTEXT],
       [2.5, 4 * PILOT_CONTEXT],
+      [4.5, 8 * PILOT_CONTEXT],
+      [6, 9 * PILOT_CONTEXT],
     ] as const) {
       const { tokens, settings } = await plan(share * PILOT_CONTEXT);
       assert.ok(tokens > contextLength / 2 && tokens < contextLength, `${tokens} tokens`);
@@ -47,7 +49,7 @@ describe("the plan for whole documents", () => {
 
   it("bounds a longer one, and what is not to be stretched or is bounded by the user", async () => {
     for (const [share, own] of [
-      [6, {}],
+      [11, {}],
       [1.5, { ropeScaling: "none" }],
       [1.5, { cacheRecall: 128 }],
       [1.5, { cacheBudget: 256 }],
