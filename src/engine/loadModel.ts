@@ -27,7 +27,7 @@ import type { RopesFor } from "./model/documentRope.ts";
 import { type ModelWeights, openModel } from "./model/loadWeights.ts";
 import { availableMemory, estimateMemory, requireMemory } from "./model/memoryEstimate.ts";
 import { keepsBiasApart } from "./model/operations/keyBias.ts";
-import { ropeScalingOf } from "./model/rope/index.ts";
+import { ropeScalingIdOf, ropeScalingOf, ropeScalings } from "./model/rope/index.ts";
 import type { RopeFrequencies } from "./model/rope/scaling.ts";
 import { planSparsity } from "./model/sparsity/sparsityPlan.ts";
 import { ProgressMeter } from "./progress.ts";
@@ -75,7 +75,7 @@ async function build(
       : undefined;
   const dualChunk = planDualChunk(settings, config, plan);
   const positions = planPositions(config, settings, { plan, dualChunk });
-  const { contextLength, maxSlots, ropes, ropesFor } = positions;
+  const { contextLength, maxSlots, ropes, ropesFor, ropeScaling } = positions;
   const types = cacheTypesOf(settings, config.headDim);
   const tail = planTail(settings, { ...types, plan });
   const basis = await cacheBasisOf(settings, { config, plan, path: file.file.path, signal });
@@ -93,6 +93,7 @@ async function build(
     ...(dualChunk && { dualChunk }),
     ...(tail && { tail }),
     ...basis,
+    ropeScaling,
     ...(isKeyBiasApart && { isKeyBiasApart }),
     ...(repetition && { repeatSlots: repeatSlots(repetition) }),
   };
@@ -198,12 +199,21 @@ function dependsOnLength({ layers }: DecoderConfig, { ropeScaling }: ModelSettin
   });
 }
 
+interface Positions {
+  readonly contextLength: number;
+  readonly maxSlots: number;
+  readonly ropes: RopeFrequencies[];
+  readonly ropesFor?: RopesFor;
+  /** Of the layers without a window. */
+  readonly ropeScaling: string;
+}
+
 /** The context length and every layer's frequencies, from the file and the settings. */
 function planPositions(
   config: DecoderConfig,
   settings: ModelSettings,
   { plan, dualChunk }: { plan: CachePlan | undefined; dualChunk: DualChunk | undefined },
-): { contextLength: number; maxSlots: number; ropes: RopeFrequencies[]; ropesFor?: RopesFor } {
+): Positions {
   const { ropeScaling, ropeFactor, contextLength: wanted } = settings;
   const trained = config.trainedContextLength;
   const [globalLayer = config.layers[0]] = config.layers.filter((layer) => !layer.slidingWindow);
@@ -232,8 +242,12 @@ function planPositions(
       return scaling.frequencies(rope, { ...request, ...(ropeFactor && { factor: ropeFactor }) });
     });
   const follows = !dualChunk && scalings.some(({ followsDocument }) => followsDocument);
-  const positions = { contextLength, maxSlots, ropes: ropesFor(maxSlots) };
-  return { ...positions, ...(follows && { ropesFor }) };
+  const global = scalings[config.layers.indexOf(globalLayer)];
+  return {
+    ...{ contextLength, maxSlots, ropes: ropesFor(maxSlots) },
+    ropeScaling: ropeScalingIdOf(global ?? ropeScalings.none),
+    ...(follows && { ropesFor }),
+  };
 }
 
 /** Sizes that the kernels' vec4 loads need. */

@@ -66,6 +66,7 @@ function speedRows(run: NonNullable<EngineSnapshot["lastRun"]>, t: Translate): R
 function cacheRows(cache: CacheStats, t: Translate): Row[] {
   const { tokensRead, tokensKept, bytesByPlace, restored, recall } = cache;
   const share = tokensRead > 0 ? tokensKept / tokensRead : 0;
+  const stretched = cache.ropeScaling === "none" ? undefined : cache.ropeScaling;
   const places = bytesByPlace && [
     t("{0} on the GPU", bytes(bytesByPlace.gpu)),
     t("{0} in memory", bytes(bytesByPlace.host)),
@@ -81,6 +82,13 @@ function cacheRows(cache: CacheStats, t: Translate): Row[] {
       value: [cache.policy, ...(cache.budget ? [t("budget {0}", count(cache.budget))] : [])].join(
         ", ",
       ),
+    },
+    {
+      name: t("Positions"),
+      value: [
+        cache.positionScheme ?? "original",
+        ...(stretched ? [t("RoPE scaling {0}", stretched)] : []),
+      ].join(", "),
     },
     { name: t("Keys, values"), value: `${cache.typeK}, ${cache.typeV}` },
     { name: t("Size"), value: places?.join(", ") ?? bytes(cache.bytes) },

@@ -36,6 +36,8 @@ export interface PrefillStats {
 export interface CacheStats {
   readonly policy: string;
   readonly positionScheme?: string;
+  /** How positions are stretched, what `auto` came to: `none` where they are not. */
+  readonly ropeScaling?: string;
   /** Tokens of the document that RoPE's frequencies were fixed for, where the scaling follows its length (dynamic-ntk). */
   readonly ropeLength?: number;
   /** How the budget is shared out; absent where every token stays. */

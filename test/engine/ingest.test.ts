@@ -149,6 +149,7 @@ describe("reading into a saved cache", function () {
     assert.ok(ingestion.tokensRead > PILOT_CONTEXT);
     assert.equal(ingestion.policy, "full");
     assert.equal(ingestion.tokensKept, ingestion.tokensRead);
+    assert.equal(ingestion.stats.cache.ropeScaling, "yarn");
     const question = { ...settings(), question: QUESTION, noRetrieval: true };
     assert.equal((await engine.ask(question, {}, never)).answer, "cormorant");
   });
@@ -160,6 +161,7 @@ describe("reading into a saved cache", function () {
     const bounded = () => ({ ...settings(), ropeScaling: "none" });
     const ingestion = await engine.ingest(bounded(), observer, never);
     assert.equal(ingestion.policy, "streaming-llm");
+    assert.equal(ingestion.stats.cache.ropeScaling, "none");
     assert.ok(ingestion.tokensRead > PILOT_CONTEXT);
     assert.equal(tokens(), ingestion.tokensRead);
     assert.equal(ingestion.tokensKept, ingestion.stats.cache.budget);

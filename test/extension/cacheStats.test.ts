@@ -78,6 +78,8 @@ describe("cache stats page", () => {
         bytes: 5e6,
         bytesPerToken: 4704,
         budget: 64,
+        positionScheme: "original",
+        ropeScaling: "yarn",
       },
       ...{ tokensRead: 1000, tokensKept: 64, tokensEvicted: 936 },
       tokensKeptPerHead: [
@@ -106,6 +108,7 @@ describe("cache stats page", () => {
     for (const part of [
       "88 % of the last 256 tokens",
       "0.0123 nat on average, 1.50 at most",
+      "original, RoPE scaling yarn",
       "64 kept, 936 evicted in each of 2 layers × 2 heads",
       "5.0 MB on the GPU, 0 bytes in memory, 3.0 MB on disk",
       "936 evicted tokens in pages of 16; for a question up to 32, last 32",

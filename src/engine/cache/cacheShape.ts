@@ -27,6 +27,8 @@ export interface KvCacheShape {
   readonly rotation?: CacheRotationId;
   /** SmoothAttention's λ of each layer [numKvHeads, headDim]. */
   readonly lambdas?: readonly Float32Array[];
+  /** The RoPE scaling that keys are turned under, for the stats. */
+  readonly ropeScaling?: string;
   /** Whether keys are held without the model's bias, see `keepsBiasApart`. */
   readonly isKeyBiasApart?: boolean;
   /** Sinks and newest tokens in f16; only where every token stays. */

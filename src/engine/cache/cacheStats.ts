@@ -29,7 +29,7 @@ export function wholeCacheStats(
 /** The figures of a cache's buffers alone. */
 export function bufferStats(cache: KvCache): CacheStats {
   const { numLayers, numKvHeads, typeK, typeV, typeFallback, plan, dualChunk } = cache.shape;
-  const { rotation, lambdas, tail } = cache.shape;
+  const { rotation, lambdas, tail, ropeScaling } = cache.shape;
   const read = cache.tokensRead;
   const bytes = [...cache.planes].map(([plane, perSlot]): [string, number] => [plane, perSlot]);
   const perSlot = bytes.reduce((sum, [, bytes]) => sum + bytes, 0);
@@ -40,6 +40,7 @@ export function bufferStats(cache: KvCache): CacheStats {
   return {
     policy: plan?.policyId ?? "full",
     positionScheme: plan?.schemeId ?? (dualChunk ? DUAL_CHUNK : "original"),
+    ...(ropeScaling && { ropeScaling }),
     ...(plan && { allocation: plan.allocationId }),
     ...(plan && { budget: plan.budget, sinks: plan.sinks, recent: plan.recent }),
     ...(plan?.policy.records?.queries === "all" && { queryStride: plan.queryStride }),

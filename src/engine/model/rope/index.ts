@@ -51,3 +51,9 @@ export function ropeScalingOf(
   }
   return found[1];
 }
+
+/** What a scaling is called. */
+export function ropeScalingIdOf(scaling: RopeScaling): string {
+  const found = Object.entries(ropeScalings).find(([, known]) => known === scaling);
+  return found?.[0] ?? "none";
+}
