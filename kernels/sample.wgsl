@@ -112,7 +112,7 @@ fn main(invocation: Invocation) {
   if (is_greedy) {
     // Token numbers are exact in f32; the largest negative one is the lowest token.
     let lowest = workgroup_max(select(-f32(VOCAB_SIZE), -f32(own_token), own == largest), invocation);
-    // NaN logits equal nothing: any token does, the host reports the model.
+    // Of NaN logits none is the largest: any token does, the host reports the model.
     if (local_index == 0u) { hand_on(min(u32(-lowest), VOCAB_SIZE - 1u)); }
     return;
   }

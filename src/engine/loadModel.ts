@@ -30,12 +30,11 @@ import { keepsBiasApart } from "./model/operations/keyBias.ts";
 import { ropeScalingIdOf, ropeScalingOf, ropeScalings } from "./model/rope/index.ts";
 import type { RopeFrequencies } from "./model/rope/scaling.ts";
 import { planSparsity } from "./model/sparsity/sparsityPlan.ts";
+import { DEFAULT_CONTEXT_LENGTH } from "./modelSettings.ts";
 import { ProgressMeter } from "./progress.ts";
 import { createTokenizer } from "./tokenizer/createTokenizer.ts";
 
 const CHUNK_LENGTH = { software: 256, hardware: 1024 };
-/** Longest context unless asked for: the cache grows with what is read, this only bounds it. */
-const DEFAULT_CONTEXT_LENGTH = 32_768;
 
 /**
  * Load a model: stream its weights to the GPU, compile its kernels. The device stays the caller's.

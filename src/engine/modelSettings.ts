@@ -10,6 +10,9 @@ import { UserError } from "./errors.ts";
 import { ropeScalings } from "./model/rope/index.ts";
 import { prefillSparsityIds } from "./model/sparsity/index.ts";
 
+/** Longest context unless asked for: the cache grows with what is read, this only bounds it. */
+export const DEFAULT_CONTEXT_LENGTH = 32_768;
+
 /** What each setting may be: any value, or an id of a registry; `undefined` where the feature does not exist. */
 export const settingChoices = {
   model: "any",

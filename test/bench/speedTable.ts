@@ -75,9 +75,8 @@ function decoding(): string[] {
   ];
 }
 
-/** Of the run in which other work disturbed the base least. */
 function policies(): string[] {
-  const { rows } = read<Policies>("policies-kept");
+  const { rows } = read<Policies>("policies-fourth");
   const names = rows.map(({ policy }) => policy).join(",");
   const [every = 0, fourth = 0] = ["h2o", "h2o:4"].map((policy) =>
     timeOver(rows, policy, "streaming-llm"),

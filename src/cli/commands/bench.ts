@@ -53,6 +53,8 @@ export const bench = defineCommand({
     const settings = { contextLength: longest, ...modelSettings(values) };
     const repeat = values.repeat ?? 5;
     const report = await engine.use(settings, { observer, signal }, async ({ model, adapter }) => {
+      // Before anything is measured in vain.
+      if (values.profile) await model.timeKernels?.(async () => {});
       const rows: BenchRow[] = [];
       for (const [i, test] of tests.entries()) {
         const row = await measure(model, test, { repeat, signal });

@@ -13,6 +13,7 @@ import type { DecoderConfig } from "../model/decoderConfig.ts";
 import { openModel } from "../model/loadWeights.ts";
 import { resolveModel } from "../model/models.ts";
 import { ropeScalingOf } from "../model/rope/index.ts";
+import { DEFAULT_CONTEXT_LENGTH } from "../modelSettings.ts";
 import { createTokenizer } from "../tokenizer/createTokenizer.ts";
 import { splitPassages, type TextPassage } from "./passages.ts";
 import { choosePromptFormat } from "./promptFormats/index.ts";
@@ -133,7 +134,9 @@ function planSettings(settings: ModelSettings, needs: Needs): ModelSettings {
   if (cacheBudget === undefined && needs.tokens <= longest) {
     // Nothing is evicted, so nothing has to come back.
     const { cacheRecall: _, ...rest } = settings;
-    return rest;
+    return needs.tokens > (contextLength ?? DEFAULT_CONTEXT_LENGTH)
+      ? { ...rest, contextLength: longest }
+      : rest;
   }
   const stretched = Math.min(needs.trained * MOST_STRETCHED, LONGEST_FULL);
   const isFree = [cacheBudget, cacheRecall, contextLength].every((set) => set === undefined);
@@ -185,6 +188,7 @@ function withRoom(settings: ModelSettings, { tokens, trained }: Needs): ModelSet
   const [, policy] = cachePolicyOf(settings.cachePolicy);
   const [, scheme] = positionSchemeOf(settings.positionScheme ?? policy.positionScheme);
   const isUnlimited = settings.positionScheme === DUAL_CHUNK || (policy.evicts && scheme.movesKeys);
-  if (!isUnlimited || tokens <= (settings.contextLength ?? trained)) return settings;
+  const given = settings.contextLength ?? Math.min(trained, DEFAULT_CONTEXT_LENGTH);
+  if (!isUnlimited || tokens <= given) return settings;
   return { ...settings, contextLength: powerOfTwo(tokens) };
 }

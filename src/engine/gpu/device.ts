@@ -8,7 +8,7 @@ import { BufferUsage, isOutOfMemory, MapMode } from "./bufferUsage.ts";
 import { type Capabilities, readCapabilities } from "./capabilities.ts";
 import type { CommandList } from "./commandList.ts";
 import { Kernels } from "./kernel.ts";
-import { GPU_PATIENCE_MS, paceTicks } from "./paceTicks.ts";
+import { beginWait, paceTicks } from "./paceTicks.ts";
 import type { Profiler } from "./profiler.ts";
 
 export interface GpuOptions extends AdapterRequest {
@@ -110,6 +110,7 @@ export class Gpu {
 
   /** Map a buffer for reading; a device lost meanwhile is a clear error instead of Dawn's. */
   async mapped(buffer: GPUBuffer): Promise<void> {
+    beginWait();
     try {
       await buffer.mapAsync(MapMode.READ);
     } catch (error) {
@@ -123,6 +124,7 @@ export class Gpu {
 
   /** Resolves when everything submitted so far has run. */
   async finished(): Promise<void> {
+    beginWait();
     await this.device.queue.onSubmittedWorkDone();
     this.check();
   }
@@ -146,7 +148,7 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
     requiredFeatures: [...offered.features].filter(isUseful) as GPUFeatureName[],
     requiredLimits: offered.limits,
   });
-  paceTicks(offered.isSoftware ? 0 : GPU_PATIENCE_MS);
+  paceTicks(offered);
   const capabilities = options.restrict?.(offered) ?? offered;
   return new Gpu(found, device, capabilities);
 }

@@ -1,39 +1,42 @@
 // Dawn's bindings for Node look for finished work by `setImmediate` for as long as any promise of theirs is pending: a hundred
 // thousand times a second, most of a core. A software adapter computes on that core, so there they look once a millisecond. On a GPU
-// that may be longer than what is waited for: there they look as they do for some milliseconds first.
+// that may be longer than what is waited for: there they look as they do for some milliseconds first, and on Windows, whose timers are
+// ten times as coarse, always.
 
 type Callback = (...args: never[]) => void;
 type Immediate = typeof globalThis.setImmediate;
 
 const PAUSE_MS = 1;
-// A look later than this behind the last one is the first of another wait.
-const GAP_MS = 2 * PAUSE_MS;
-/** How long Dawn looks without a pause where nothing is gained by one. */
-export const GPU_PATIENCE_MS = 4;
-let isPaced = false;
+/** How long Dawn looks without a pause, on a GPU. */
+const GPU_PATIENCE_MS = process.platform === "win32" ? Number.POSITIVE_INFINITY : 4;
+
+let isInstalled = false;
+/** Of the adapter opened last. */
+let patienceMs = 0;
+let beganMs = Number.NEGATIVE_INFINITY;
 
 /**
- * From now on Dawn looks for finished work of this process once a millisecond, in each wait when it has looked for `patienceMs`
- * without a pause. Nobody else's `setImmediate` changes. The first call counts.
+ * From now on Dawn looks for finished work of this process once a millisecond: at once on a software adapter, on a GPU when it
+ * has looked for a while since `beginWait`. Nobody else's `setImmediate` changes.
  */
-export function paceTicks(patienceMs: number): void {
-  if (isPaced) return;
-  isPaced = true;
-  globalThis.setImmediate = pacedImmediate(globalThis.setImmediate, patienceMs);
+export function paceTicks({ isSoftware }: { readonly isSoftware: boolean }): void {
+  patienceMs = isSoftware ? 0 : GPU_PATIENCE_MS;
+  if (isInstalled) return;
+  isInstalled = true;
+  globalThis.setImmediate = pacedImmediate(globalThis.setImmediate, () => patienceMs);
+}
+
+/** Somebody begins to wait for what was submitted. */
+export function beginWait(): void {
+  beganMs = performance.now();
 }
 
 /** A `setImmediate` under which Dawn's callbacks wait as said, and all others do as under the given one. */
-export function pacedImmediate(immediate: Immediate, patienceMs: number): Immediate {
-  let beganMs = Number.NEGATIVE_INFINITY;
-  let lastMs = Number.NEGATIVE_INFINITY;
-  const paced = (callback: Callback, ...args: never[]) => {
-    if (!isDawns(callback)) return immediate(callback, ...args);
-    const nowMs = performance.now();
-    if (nowMs - lastMs > GAP_MS) beganMs = nowMs;
-    lastMs = nowMs;
-    if (nowMs - beganMs < patienceMs) return immediate(callback, ...args);
-    return setTimeout(callback, PAUSE_MS, ...args);
-  };
+export function pacedImmediate(immediate: Immediate, patience: () => number): Immediate {
+  const paced = (callback: Callback, ...args: never[]) =>
+    !isDawns(callback) || performance.now() - beganMs < patience()
+      ? immediate(callback, ...args)
+      : setTimeout(callback, PAUSE_MS, ...args);
   // With what belongs to the function, such as its promise. Dawn makes no use of what is returned.
   return Object.assign(paced, immediate) as unknown as Immediate;
 }

@@ -105,6 +105,7 @@ export async function timeKernels<T>(gpu: Gpu, work: () => Promise<T>): Promise<
   try {
     gpu.profiler = profiler;
     const result = await work();
+    gpu.profiler = undefined;
     return { result, kernels: await profiler.collect() };
   } finally {
     gpu.profiler = undefined;

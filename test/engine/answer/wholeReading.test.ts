@@ -1,15 +1,22 @@
 // How whole documents are kept where nothing was asked for: by their length beside the one the model was trained on.
 
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { planWholeReading } from "../../../src/engine/answer/wholeReading.ts";
 import { createDocument } from "../../../src/engine/documents/document.ts";
 import type { ModelSettings } from "../../../src/protocol.ts";
 import { PILOT_CONTEXT, pilotPath } from "../../support/pilot.ts";
+import { writeRandomModel } from "../../support/randomModel.ts";
+import { useTemporaryFolder } from "../../support/temporaryFolder.ts";
 
 describe("the plan for whole documents", () => {
   /** Of a text of about so many of the pilot's tokens. */
-  async function plan(tokens: number, settings: ModelSettings = {}) {
+  function plan(tokens: number, settings: ModelSettings = {}) {
     const text = "The long road leads to the sea. ".repeat(Math.ceil(tokens / 8));
+    return planText(text, settings);
+  }
+
+  async function planText(text: string, settings: ModelSettings) {
     const place = { path: "road.txt", label: "road.txt" };
     const document = createDocument(place, { id: "text", kind: "prose" }, { text, marks: [] });
     const reading = await planWholeReading([document], { model: pilotPath, ...settings });
@@ -45,6 +52,27 @@ describe("the plan for whole documents", () => {
       assert.ok(tokens > contextLength / 2 && tokens < contextLength, `${tokens} tokens`);
       assert.deepEqual(settings, { ...whole, contextLength });
     }
+  });
+
+  describe("for a model that was trained on more than a context has by default", () => {
+    const folder = useTemporaryFolder();
+    const model = () => join(folder(), "long.gguf");
+    before(() =>
+      writeRandomModel(model(), {
+        ...{ architecture: "llama", format: "f32" },
+        shape: { contextLength: 131_072 },
+      }),
+    );
+
+    it("asks for a context that holds the text, question and answer", async () => {
+      for (const characters of [20_000, 33_000, 45_000]) {
+        const text = "abcdefghi ".repeat(characters / 10);
+        const { tokens, settings } = await planText(text, { model: model() });
+        const { contextLength = 32_768 } = settings;
+        assert.ok(tokens + 80 <= contextLength, `${tokens} tokens, ${contextLength}`);
+        assert.equal(settings.contextLength === undefined, tokens < 32_000, `${tokens} tokens`);
+      }
+    });
   });
 
   it("bounds a longer one, and what is not to be stretched or is bounded by the user", async () => {

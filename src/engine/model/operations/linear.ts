@@ -37,7 +37,7 @@ interface Slice {
 
 /** From this many tokens on a tile's sharing of the weights outweighs its unused tokens. */
 export const MATMUL_TOKENS = 5;
-// Matrices with fewer rows never have enough of the larger tiles.
+// Matrices with fewer rows do not have enough of the larger tiles in a usual pass.
 const WIDE_ROWS = 4096;
 // The larger tiles do four times as much: a part of the workgroups that keep the GPU busy is enough.
 const WIDE_SHARE = 4;

@@ -45,7 +45,7 @@ export async function createRmsNorm(gpu: Gpu, shape: RmsNormShape): Promise<RmsN
     commands.dispatch(kernel, [input, weight, output], [tokens]);
 }
 
-/** One invocation for each vector of a row where a GPU has room for them: a second turn of their loop waits for memory again. */
+/** Up to 256 invocations for the vectors of a row on a GPU: each turn of their loop waits for memory again. */
 function workgroupOf({ isSoftware }: Capabilities, size: number): number {
   if (isSoftware || size <= 256) return 64;
   return size <= 512 ? 128 : 256;

@@ -14,6 +14,8 @@ export const DRAWN_SIZE = 1024;
 
 // From here on one more pass over the logits costs more than the barriers of a larger workgroup.
 const LARGE_VOCABULARY = 16384;
+const LARGE_WORKGROUP = 1024;
+const USUAL_WORKGROUP = 256;
 
 export class Sampler {
   /** The token the next pass reads. */
@@ -66,25 +68,32 @@ export class Sampler {
 }
 
 export async function createSampler(gpu: Gpu, vocabSize: number): Promise<Sampler> {
-  const kernel = await gpu.kernels.get(sampleSource(gpu.capabilities, vocabSize));
+  const { capabilities, kernels } = gpu;
+  const kernel = await kernels
+    .get(sampleSource(capabilities, vocabSize))
+    // A driver may have less room for one kernel than it says for all.
+    .catch(() => kernels.get(sampleSource(capabilities, vocabSize, USUAL_WORKGROUP)));
   return new Sampler(gpu, kernel, vocabSize);
 }
 
-export function sampleSource(capabilities: Capabilities, vocabSize: number): KernelSource {
+export function sampleSource(
+  capabilities: Capabilities,
+  vocabSize: number,
+  workgroup = workgroupOf(capabilities, vocabSize),
+): KernelSource {
   return {
     file: "sample.wgsl",
     parts: reducePart(capabilities),
-    constants: {
-      WORKGROUP_SIZE: workgroupOf(capabilities, vocabSize),
-      VOCAB_SIZE: vocabSize,
-      DRAWN_SIZE,
-    },
+    constants: { WORKGROUP_SIZE: workgroup, VOCAB_SIZE: vocabSize, DRAWN_SIZE },
   };
 }
 
 function workgroupOf({ isSoftware, limits }: Capabilities, vocabSize: number): number {
   // A CPU runs a workgroup on one core, switching between its subgroups at every barrier.
   if (isSoftware) return 32;
-  const most = limits.maxComputeInvocationsPerWorkgroup ?? 256;
-  return vocabSize > LARGE_VOCABULARY && most >= 1024 ? 1024 : 256;
+  const { maxComputeInvocationsPerWorkgroup = 0, maxComputeWorkgroupSizeX = 0 } = limits;
+  const most = Math.min(maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX);
+  return vocabSize > LARGE_VOCABULARY && most >= LARGE_WORKGROUP
+    ? LARGE_WORKGROUP
+    : USUAL_WORKGROUP;
 }
