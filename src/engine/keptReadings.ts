@@ -10,6 +10,8 @@ import type { KeptTokens } from "./cache/keptTokens.ts";
 import { DamagedError } from "./cache/sectionFile.ts";
 import { SnapshotStore } from "./cache/snapshotStore.ts";
 import { readDocuments } from "./documents/readDocuments.ts";
+import { findAdapter } from "./gpu/adapter.ts";
+import { readCapabilities } from "./gpu/capabilities.ts";
 import type { OpenModel, Work } from "./modelHost.ts";
 import { modelSettings } from "./modelSettings.ts";
 
@@ -78,7 +80,8 @@ export class KeptReadings {
       ...(params.unsaved && { unsaved: params.unsaved }),
       library: this.#parts.shelf.library,
     });
-    const reading = await planWholeReading(documents, modelSettings(params));
+    const settings = modelSettings(params);
+    const reading = await planWholeReading(documents, settings, () => runsOnSoftware(settings));
     return { documents, skipped, reading };
   }
 
@@ -134,4 +137,10 @@ export class KeptReadings {
       loaded && this.#parts.current() === loaded.model && loaded.model.model.keeper?.trunk;
     return isHeld ? loaded : undefined;
   }
+}
+
+/** Whether models run on the CPU; so does nothing at all, where there is no adapter. */
+async function runsOnSoftware({ adapter }: ModelSettings): Promise<boolean> {
+  const found = await findAdapter(adapter ? { name: adapter } : {}).catch(() => undefined);
+  return found === undefined || readCapabilities(found).isSoftware;
 }

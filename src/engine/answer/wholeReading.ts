@@ -27,10 +27,10 @@ const QUESTION_ROOM = { span: 80, text: 768 };
 /** A cache of every token beyond this is too large to be the default. */
 const LONGEST_FULL = 36_864;
 /**
- * Nor beyond so many times the trained length, a text of eight times it with its headings: positions stretched further were not
- * measured, see test/bench/NOTES.md.
+ * Nor beyond so many times the trained length: on a GPU a text of eight times it with its headings, since positions stretched further
+ * were not measured, see test/bench/NOTES.md. A software adapter would read it for more than a quarter of an hour.
  */
-const MOST_STRETCHED = 9;
+const MOST_STRETCHED = { hardware: 9, software: 4 };
 /** Tokens kept, and tokens recalled, in whole steps up to that many. */
 const MOST_TOKENS = 4096;
 const STEP = 64;
@@ -53,10 +53,14 @@ export interface WholeReading {
   promptFor(question: string): Promise<number[]>;
 }
 
-/** Plan the reading of whole documents. Throws UserError for models that cannot be used and documents without text. */
+/**
+ * Plan the reading of whole documents. `runsOnSoftware` says whether the adapter is a CPU; it is asked only where that matters.
+ * @throws UserError for models that cannot be used and documents without text
+ */
 export async function planWholeReading(
   documents: readonly SourceDocument[],
   settings: ModelSettings,
+  runsOnSoftware: () => Promise<boolean> = async () => false,
 ): Promise<WholeReading> {
   const passages = documents.flatMap(splitPassages);
   if (passages.length === 0) throw new UserError("The documents hold no text: name others.");
@@ -67,6 +71,9 @@ export async function planWholeReading(
     const format = choosePromptFormat(metadata);
     const { prefix, suffixOf } = await splitPrompt(model, format, passages);
     const room = format.instruct ? QUESTION_ROOM.text : QUESTION_ROOM.span;
+    const tokens = prefix.length + room;
+    const trained = file.config.trainedContextLength;
+    const isSlow = tokens > MOST_STRETCHED.software * trained && (await runsOnSoftware());
     return {
       format,
       passages,
@@ -74,10 +81,10 @@ export async function planWholeReading(
       settings: planSettings(
         { cacheTypeK: AUTO, cacheTypeV: AUTO, ...settings },
         {
-          tokens: prefix.length + room,
-          trained: file.config.trainedContextLength,
-          room,
-          isStretched: isStretched(file.config, settings),
+          ...{ tokens, trained, room },
+          longestStretched: isStretched(file.config, settings)
+            ? trained * MOST_STRETCHED[isSlow ? "software" : "hardware"]
+            : 0,
         },
       ),
       maxAnswerTokens: format.instruct ? 512 : 48,
@@ -138,9 +145,9 @@ function planSettings(settings: ModelSettings, needs: Needs): ModelSettings {
       ? { ...rest, contextLength: longest }
       : rest;
   }
-  const stretched = Math.min(needs.trained * MOST_STRETCHED, LONGEST_FULL);
+  const stretched = Math.min(needs.longestStretched, LONGEST_FULL);
   const isFree = [cacheBudget, cacheRecall, contextLength].every((set) => set === undefined);
-  if (needs.isStretched && isFree && needs.tokens <= stretched)
+  if (isFree && needs.tokens <= stretched)
     return { ...settings, contextLength: Math.min(powerOfTwo(needs.tokens), stretched) };
   const chunkLength = settings.chunkLength ?? BOUNDED_CHUNK;
   const free = needs.trained - needs.room;
@@ -174,8 +181,8 @@ interface Needs {
   readonly trained: number;
   /** Of a question and an answer. */
   readonly room: number;
-  /** See `isStretched`. */
-  readonly isStretched: boolean;
+  /** Tokens up to which stretched positions serve; 0 where none are. */
+  readonly longestStretched: number;
 }
 
 /** No less than `tokens`, so that the model is not loaded anew for every document. */

@@ -11,15 +11,19 @@ import { useTemporaryFolder } from "../../support/temporaryFolder.ts";
 
 describe("the plan for whole documents", () => {
   /** Of a text of about so many of the pilot's tokens. */
-  function plan(tokens: number, settings: ModelSettings = {}) {
+  function plan(tokens: number, settings: ModelSettings = {}, isSoftware = false) {
     const text = "The long road leads to the sea. ".repeat(Math.ceil(tokens / 8));
-    return planText(text, settings);
+    return planText(text, settings, isSoftware);
   }
 
-  async function planText(text: string, settings: ModelSettings) {
+  async function planText(text: string, settings: ModelSettings, isSoftware = false) {
     const place = { path: "road.txt", label: "road.txt" };
     const document = createDocument(place, { id: "text", kind: "prose" }, { text, marks: [] });
-    const reading = await planWholeReading([document], { model: pilotPath, ...settings });
+    const reading = await planWholeReading(
+      [document],
+      { model: pilotPath, ...settings },
+      async () => isSoftware,
+    );
     const { cachePolicy, cacheBudget, cacheRecall, contextLength, positionScheme } =
       reading.settings;
     return {
@@ -73,6 +77,11 @@ describe("the plan for whole documents", () => {
         assert.equal(settings.contextLength === undefined, tokens < 32_000, `${tokens} tokens`);
       }
     });
+  });
+
+  it("bounds one of more than four times the trained length without a GPU", async () => {
+    assert.equal((await plan(2.5 * PILOT_CONTEXT, {}, true)).settings.cachePolicy, undefined);
+    assert.equal((await plan(4.5 * PILOT_CONTEXT, {}, true)).settings.cachePolicy, "streaming-llm");
   });
 
   it("bounds a longer one, and what is not to be stretched or is bounded by the user", async () => {
