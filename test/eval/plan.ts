@@ -66,8 +66,8 @@ export const sweeps: readonly Measurement[] = [
   {
     name: "needle-cache-h200",
     args: [
-      ...["needle", "--cases", "3", "--lengths", "8x"],
-      ...["--only", "kind=shared", "--only", "method=cache,truncation,sinks"],
+      ...["needle", "--cases", "3", "--only", "kind=single", "--lengths", "8x"],
+      ...["--context-length", "36864", "--only", "method=cache,truncation,search"],
     ],
   },
   {
