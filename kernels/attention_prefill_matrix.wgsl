@@ -5,6 +5,7 @@
 //   qkv [tokens, QKV_SIZE]   keys, values [rows, HEAD_DIM]   output [tokens, NUM_HEADS * HEAD_DIM]
 // Where a pass has too few rows to fill the GPU, each part of the slots has workgroups of its own, whose outputs and
 // log-sum-exps attention_prefill_merge.wgsl joins: output and lse [parts, tokens, …] then.
+// Across a row of results lie MATRIX_GROUPS times GROUP_MATRICES matrices, of which a group passes through the scores' place at a time.
 // A tile's rows are LOADS vectors of keys and of values for each invocation; they are stored in `main`, where their place is known to
 // lie within the tile: otherwise each half is clamped and stored by itself.
 //   grid: (rows_in_front + tokens * GROUP_SIZE) / ROWS, NUM_KV_HEADS, parts
@@ -28,7 +29,6 @@ const SUBGROUPS = ROWS / SIDE;
 const WORKGROUP = SUBGROUPS * SUBGROUP;
 const SHARERS = SUBGROUP / SIDE;         // invocations that share the softmax of a row
 const TILE_MATRICES = TILE / SIDE;
-// Across a row of results lie MATRIX_GROUPS times GROUP_MATRICES, of which a group passes through the scores' place at a time.
 // Rows that lie 16 bytes apart modulo a bank's round reach distinct banks.
 const STRIDE = HEAD_DIM + 8u;
 const FOURS = TILE / (4u * SHARERS);    // of a tile's slots, that an invocation has of its row

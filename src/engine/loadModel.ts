@@ -27,7 +27,7 @@ import type { RopesFor } from "./model/documentRope.ts";
 import { type ModelWeights, openModel } from "./model/loadWeights.ts";
 import { availableMemory, estimateMemory, requireMemory } from "./model/memoryEstimate.ts";
 import { keepsBiasApart } from "./model/operations/keyBias.ts";
-import { ropeScalingIdOf, ropeScalingOf, ropeScalings } from "./model/rope/index.ts";
+import { ropeScalingIdOf, ropeScalingOf } from "./model/rope/index.ts";
 import type { RopeFrequencies } from "./model/rope/scaling.ts";
 import { planSparsity } from "./model/sparsity/sparsityPlan.ts";
 import { DEFAULT_CONTEXT_LENGTH } from "./modelSettings.ts";
@@ -229,9 +229,9 @@ function planPositions(
     : contextLength;
   // Layers with a window never see long distances: their scaling stays the file's.
   const reach = { factor: ropeFactor, ...(!dualChunk && { positions: maxSlots }) };
-  const scalings = config.layers.map(({ rope, slidingWindow }) =>
-    slidingWindow ? ropeScalingOf("auto", rope) : ropeScalingOf(ropeScaling, rope, reach),
-  );
+  const scalingOf = ({ rope, slidingWindow }: typeof globalLayer) =>
+    slidingWindow ? ropeScalingOf("auto", rope) : ropeScalingOf(ropeScaling, rope, reach);
+  const scalings = config.layers.map(scalingOf);
   const ropesFor = (tokens: number): RopeFrequencies[] =>
     config.layers.map(({ rope, slidingWindow }, layer) => {
       const scaling = scalings[layer] ?? ropeScalingOf(undefined, rope);
@@ -241,10 +241,9 @@ function planPositions(
       return scaling.frequencies(rope, { ...request, ...(ropeFactor && { factor: ropeFactor }) });
     });
   const follows = !dualChunk && scalings.some(({ followsDocument }) => followsDocument);
-  const global = scalings[config.layers.indexOf(globalLayer)];
   return {
     ...{ contextLength, maxSlots, ropes: ropesFor(maxSlots) },
-    ropeScaling: ropeScalingIdOf(global ?? ropeScalings.none),
+    ropeScaling: ropeScalingIdOf(scalingOf(globalLayer)),
     ...(follows && { ropesFor }),
   };
 }

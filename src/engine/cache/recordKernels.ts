@@ -3,14 +3,14 @@
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { float, type KernelSource } from "../gpu/linkKernel.ts";
 import type { AttentionShape } from "../model/operations/attentionKernels.ts";
-import { tileOf, workgroupBytes } from "../model/operations/attentionTiles.ts";
-import { keyBiasLink } from "../model/operations/keyBias.ts";
 import {
-  boundPart,
-  type MatrixShape,
-  matrixShapeOf,
-  runsLanes,
-} from "../model/operations/parts.ts";
+  type MatrixTile,
+  matrixTile,
+  tileOf,
+  workgroupBytes,
+} from "../model/operations/attentionTiles.ts";
+import { keyBiasLink } from "../model/operations/keyBias.ts";
+import { boundPart, matrixShapeOf, runsLanes } from "../model/operations/parts.ts";
 import { qkvSize } from "../model/operations/rope.ts";
 import { cacheTypes } from "./types.ts";
 
@@ -52,9 +52,11 @@ export function sumsSource(
       constants: { ...lanes, TILE: tileOf(headDim) },
     };
   }
-  const { side, subgroup, tile } = matrix;
-  const LOADS = tileLoads(matrix, headDim);
-  const tiles = { SLOTS: RECORDED_SLOTS, TILE: tile, SIDE: side, SUBGROUP: subgroup, LOADS };
+  const { side, subgroup, tile, loads } = matrix;
+  const tiles = {
+    ...{ SLOTS: RECORDED_SLOTS, TILE: tile, LOADS: loads },
+    ...{ SIDE: side, SUBGROUP: subgroup },
+  };
   return { file: "attention_sums_matrix.wgsl", parts, constants: { ...constants, ...tiles } };
 }
 
@@ -62,7 +64,7 @@ export function sumsSource(
 function sumsMatrixOf(
   capabilities: Capabilities,
   { headDim, keyType, valueType }: AttentionShape,
-): (MatrixShape & { readonly tile: number }) | undefined {
+): MatrixTile | undefined {
   const matrices = matrixShapeOf(capabilities);
   // Where attention's kernel has f32 rows, its log-sum-exps are not those of rounded ones.
   if (headDim % 16 !== 0 || keyType === "f32" || valueType === "f32") return undefined;
@@ -71,15 +73,7 @@ function sumsMatrixOf(
     const bytes = 2 * halves + 4 * RECORDED_SLOTS * (tile + 8) + 8 * tile;
     return bytes <= workgroupBytes(capabilities);
   });
-  if (!matrices || !tile) return undefined;
-  const fitting = { ...matrices, tile };
-  return Number.isInteger(tileLoads(fitting, headDim)) ? fitting : undefined;
-}
-
-/** Vectors of a tile's queries that each invocation loads. */
-function tileLoads(
-  { side, subgroup, tile }: MatrixShape & { tile: number },
-  headDim: number,
-): number {
-  return (tile * headDim) / 4 / ((RECORDED_SLOTS / side) * subgroup);
+  return matrices && tile
+    ? matrixTile(matrices, tile, { headDim, rows: RECORDED_SLOTS })
+    : undefined;
 }

@@ -102,13 +102,13 @@ export class Profiler {
  */
 export async function timeKernels<T>(gpu: Gpu, work: () => Promise<T>): Promise<TimedWork<T>> {
   const profiler = new Profiler(gpu);
+  gpu.profiler = profiler;
   try {
-    gpu.profiler = profiler;
-    const result = await work();
-    gpu.profiler = undefined;
+    const result = await work().finally(() => {
+      gpu.profiler = undefined;
+    });
     return { result, kernels: await profiler.collect() };
   } finally {
-    gpu.profiler = undefined;
     profiler.dispose();
   }
 }

@@ -1,5 +1,6 @@
-// `#repeat i COUNT` … `#end` in a kernel: what stands between is repeated, with `$i` counting from 0, or, with `#repeat i 1..COUNT`, from 1. Drivers leave loops over
-// arrays of subgroup matrices as they are, and then keep the matrices in memory: a quarter of the speed.
+// `#repeat i COUNT` … `#end` in a kernel: what stands between is repeated, with `$i` counting from 0, or from 1 with
+// `#repeat i 1..COUNT`. Drivers leave loops over arrays of subgroup matrices as they are, and then keep the matrices in memory: a
+// quarter of the speed.
 
 export interface KernelLine {
   readonly line: string;
@@ -29,7 +30,8 @@ export function unrollKernel(
     }
     const end = endOf(lines, i);
     const body = lines.slice(i + 1, end);
-    for (let turn = Number(first); turn < countOf(count, constants, origin); turn++) {
+    const turns = countOf(count, constants, origin);
+    for (let turn = Number(first); turn < turns; turn++) {
       const own = body.map((each) => ({
         ...each,
         line: each.line.replaceAll(`$${name}`, `${turn}`),

@@ -10,7 +10,6 @@ import {
   matrixGroups,
   matrixTileOf,
   ROWS,
-  tileLoads,
   tileOf,
 } from "./attentionTiles.ts";
 import { KEPT_QUERIES } from "./keptQueries.ts";
@@ -192,7 +191,7 @@ export function prefillSource(
   if (runsLanes(capabilities)) return { file: "attention_prefill_lanes.wgsl", parts, constants };
   const matrix = matrixTileOf(capabilities, shape);
   if (matrix !== undefined) {
-    const { side, subgroup, tile } = matrix;
+    const { side, subgroup, tile, loads } = matrix;
     const fit = { KEYS_FIT: shape.keyType === "f16", VALUES_FIT: shape.valueType === "f16" };
     return {
       file: "attention_prefill_matrix.wgsl",
@@ -203,7 +202,7 @@ export function prefillSource(
         TILE: tile,
         SIDE: side,
         SUBGROUP: subgroup,
-        LOADS: tileLoads(matrix, shape.headDim),
+        LOADS: loads,
         ...matrixGroups(shape.headDim / side, tile / side),
       },
     };

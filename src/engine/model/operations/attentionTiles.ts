@@ -28,11 +28,28 @@ export interface CachedHeads extends HeadShape {
   readonly valueType: CacheTypeId;
 }
 
+/** Matrices of a kernel on matrix units, and how many rows pass by its workgroup's own in a tile. */
+export interface MatrixTile extends MatrixShape {
+  readonly tile: number;
+  /** Vectors of a tile's rows that each invocation loads. */
+  readonly loads: number;
+}
+
+/** The matrices with a tile, for a workgroup of `rows` rows of its own; undefined where invocations would load unequal parts. */
+export function matrixTile(
+  matrices: MatrixShape,
+  tile: number,
+  { headDim, rows }: { readonly headDim: number; readonly rows: number },
+): MatrixTile | undefined {
+  const loads = (tile * headDim) / 4 / ((rows / matrices.side) * matrices.subgroup);
+  return Number.isInteger(loads) ? { ...matrices, tile, loads } : undefined;
+}
+
 /** Matrices and keys of a tile of attention_prefill_matrix.wgsl, the most whose tiles fit; undefined where it does not serve. */
 export function matrixTileOf(
   capabilities: Capabilities,
   { headDim, keyType, valueType }: CachedHeads,
-): (MatrixShape & { readonly tile: number }) | undefined {
+): MatrixTile | undefined {
   const matrices = matrixShapeOf(capabilities);
   // F32 rows would lose too much in f16.
   if (headDim % 16 !== 0 || keyType === "f32" || valueType === "f32") return undefined;
@@ -43,17 +60,7 @@ export function matrixTileOf(
     const halves = Math.max(keysOrWeights + tile * stride, ROWS * stride);
     return 2 * halves + 4 * ROWS * (tile + 8) + 32 <= available;
   });
-  if (!matrices || !tile) return undefined;
-  const fitting = { ...matrices, tile };
-  return Number.isInteger(tileLoads(fitting, headDim)) ? fitting : undefined;
-}
-
-/** Vectors of a tile's keys that each invocation loads. */
-export function tileLoads(
-  { side, subgroup, tile }: MatrixShape & { tile: number },
-  headDim: number,
-): number {
-  return (tile * headDim) / 4 / ((ROWS / side) * subgroup);
+  return matrices && tile ? matrixTile(matrices, tile, { headDim, rows: ROWS }) : undefined;
 }
 
 /** Results across a row, in groups that fit beside one another where a tile's scores lie. */

@@ -10,6 +10,7 @@ import {
   type LinearKernels,
   type LinearOutput,
   linearSources,
+  matmulGrid,
   type TiledKernel,
 } from "./linearKernels.ts";
 
@@ -82,16 +83,12 @@ export class Linear {
     { matmul, wideMatmul }: LinearKernels<Kernel>,
     numTokens: number,
   ): { kernel: Kernel; grid: Grid } {
-    const gridOf = ({ rows, tokens }: TiledKernel<Kernel>): [number, number] => [
-      Math.ceil(sliceRows / rows),
-      Math.ceil(numTokens / tokens),
-    ];
     if (wideMatmul) {
-      const grid = gridOf(wideMatmul);
+      const grid = matmulGrid(wideMatmul, sliceRows, numTokens);
       const enough = this.#gpu.capabilities.busyWorkgroups / WIDE_SHARE;
       if (grid[0] * grid[1] >= enough) return { kernel: wideMatmul.kernel, grid };
     }
-    return { kernel: matmul.kernel, grid: gridOf(matmul) };
+    return { kernel: matmul.kernel, grid: matmulGrid(matmul, sliceRows, numTokens) };
   }
 
   dispose(): void {

@@ -25,6 +25,15 @@ export interface TiledKernel<K> {
   readonly tokens: number;
 }
 
+/** Workgroups that multiply `numTokens` tokens by a slice of `sliceRows` rows. */
+export function matmulGrid(
+  { rows, tokens }: TiledKernel<unknown>,
+  sliceRows: number,
+  numTokens: number,
+): [x: number, y: number] {
+  return [Math.ceil(sliceRows / rows), Math.ceil(numTokens / tokens)];
+}
+
 export interface LinearKernels<K> {
   /** For a few tokens, one at a time; bindings without the step. */
   readonly matvec: TiledKernel<K>;

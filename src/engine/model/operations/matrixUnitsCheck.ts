@@ -9,7 +9,7 @@ import { uploadStacked } from "../gpuMatrix.ts";
 import { createStepBuffer, writeStep } from "../step.ts";
 import { HALF_VALUES, halfBits } from "../weightFormats/float16.ts";
 import { type AttentionShape, prefillGrid, prefillSource } from "./attentionKernels.ts";
-import { linearSources } from "./linearKernels.ts";
+import { linearSources, matmulGrid } from "./linearKernels.ts";
 import { qkvSize } from "./rope.ts";
 
 // More of each than the larger of the kernels' tiles holds, and whole tiles of none.
@@ -93,8 +93,8 @@ async function encodeProducts(gpu: Gpu, own: GPUBuffer[]): Promise<Trial[]> {
       const output = gpu.buffers.allocate({ purpose: "activations", bytes: 4 * tokens * rows });
       own.push(output);
       const commands = new CommandList();
-      const grid = [Math.ceil(rows / tiled.rows), Math.ceil(tokens / tiled.tokens)] as const;
-      commands.dispatch(kernel, [input, output, slice.shape, step, slice.quants], grid);
+      const bindings = [input, output, slice.shape, step, slice.quants];
+      commands.dispatch(kernel, bindings, matmulGrid(tiled, rows, tokens));
       const name = `a matrix product in tiles of ${tiled.rows} rows`;
       return { name, commands, output, expected };
     }),
