@@ -35,7 +35,7 @@ fn main(
   let row = workgroup.y * BLOCK + local_index;
   let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
   let query_end = end_of_row(row);
-  let token = max(query_end, step.first_slot + 1u) - 1u - step.first_slot;
+  let token = token_of_row(row);
   var query: array<vec4<f32>, VECTORS>;
   for (var i = 0u; i < bound(VECTORS); i++) {
     query[i] = qkv[token * (QKV_SIZE / 4u) + head * VECTORS + i] * (SCALE * LOG2_E);

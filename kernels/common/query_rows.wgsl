@@ -7,6 +7,11 @@ fn end_of_row(row: u32) -> u32 {
   return select(0u, step.cache_length - back, back < step.num_tokens);
 }
 
+// The row's query in the pass; some other one where the pass has none.
+fn token_of_row(row: u32) -> u32 {
+  return max(end_of_row(row), step.first_slot + 1u) - 1u - step.first_slot;
+}
+
 // Online sums of a row's weights in a block: their maximum, their sum, and the parts that shift (see block_rows_queries.wgsl).
 struct Entry { largest: f32, sum: f32, farther: f32, nearer: f32 }
 
@@ -27,6 +32,18 @@ fn add_scores(entry: Entry, scores: vec4<f32>, slots: vec4<u32>, query_end: u32)
     entry.sum * correction + dot(weights, vec4(1.0)),
     entry.farther * correction + dot(weights, max(offsets, vec4(0.0))),
     entry.nearer * correction + dot(weights, max(-offsets, vec4(0.0))),
+  );
+}
+
+// Of one row in two parts of a block.
+fn join_entries(one: Entry, other: Entry) -> Entry {
+  let largest = max(one.largest, other.largest);
+  let weights = exp2(vec2(one.largest, other.largest) - largest);
+  return Entry(
+    largest,
+    dot(weights, vec2(one.sum, other.sum)),
+    dot(weights, vec2(one.farther, other.farther)),
+    dot(weights, vec2(one.nearer, other.nearer)),
   );
 }
 
