@@ -1,11 +1,13 @@
 // Column sums of the sampled rows by key block, and diagonal sums by the distance of a key block from the query's own: the
-// verticals and slashes of MInference (arXiv:2407.02490). Both are means over the rows.
+// verticals and slashes of MInference (arXiv:2407.02490). Both are means over the rows,
+// which a workgroup's invocations share.
 //   rows, shifts [NUM_KV_HEADS, key blocks, ROWS]   lse [NUM_KV_HEADS, ROWS]   scores [NUM_KV_HEADS, 2, key blocks]
-//   grid: key blocks / WORKGROUP_SIZE, NUM_KV_HEADS
+//   grid: key blocks, NUM_KV_HEADS
 #include "common/step.wgsl"
 #include "common/block.wgsl"
 #include "common/block_rows.wgsl"
 #include "common/query_rows.wgsl"
+#include <sum4>
 
 @group(0) @binding(0) var<storage, read> rows: array<f32>;
 @group(0) @binding(1) var<storage, read> shifts: array<vec2<f32>>;
@@ -22,28 +24,30 @@ fn weights_of(kv_head: u32, block: u32, row: u32) -> vec4<f32> {
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let block = id.x;
-  if (block >= num_key_blocks()) { return; }
+fn main(invocation: Invocation) {
+  let block = invocation.workgroup.x;
+  let kv_head = invocation.workgroup.y;
   var vertical = 0.0;
   var slash = 0.0;
   var num_rows = 0.0;
-  for (var row = 0u; row < ROWS; row++) {
+  for (var row = invocation.local_index; row < ROWS; row += WORKGROUP_SIZE) {
     let query_end = end_of_row(row);
     if (query_end == 0u) { continue; }
     num_rows += 1.0;
     let own_block = (query_end - 1u) / BLOCK;
     if (block <= own_block) {
-      vertical += weights_of(id.y, block, row).x;
-      slash += weights_of(id.y, own_block - block, row).y;
+      vertical += weights_of(kv_head, block, row).x;
+      slash += weights_of(kv_head, own_block - block, row).y;
     }
     // From the blocks one nearer and one farther.
     if (block > 0u && block <= own_block + 1u) {
-      slash += weights_of(id.y, own_block + 1u - block, row).z;
+      slash += weights_of(kv_head, own_block + 1u - block, row).z;
     }
-    if (block < own_block) { slash += weights_of(id.y, own_block - 1u - block, row).w; }
+    if (block < own_block) { slash += weights_of(kv_head, own_block - 1u - block, row).w; }
   }
-  let start = id.y * 2u * num_key_blocks();
-  scores[start + block] = vertical / num_rows;
-  scores[start + num_key_blocks() + block] = slash / num_rows;
+  let sums = workgroup_sum4(vec4(vertical, slash, num_rows, 0.0), invocation);
+  if (invocation.local_index != 0u) { return; }
+  let start = kv_head * 2u * num_key_blocks();
+  scores[start + block] = sums.x / sums.z;
+  scores[start + num_key_blocks() + block] = sums.y / sums.z;
 }

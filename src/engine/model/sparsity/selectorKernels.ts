@@ -12,6 +12,10 @@ import {
 } from "./selector.ts";
 
 export const WORKGROUP_SIZE = 64;
+/** Invocations that choose: a GPU waits for each turn that they take through the blocks. */
+export const SELECT_WORKGROUP = 256;
+/** Rows of a workgroup that adds up log-sum-exps: as many as a GPU reads at once. */
+const OWN_ROWS = 8;
 
 /** Constants of kernels that read queries or keys. */
 export function headConstants(shape: SelectorShape): Readonly<Record<string, number | string>> {
@@ -42,9 +46,12 @@ export interface RowSets {
 /** The log-sum-exp of each row over all blocks, from `rows` into `lse`. */
 export function rowLse({ rows, sets }: RowSets): SelectorKernel {
   return {
-    source: { file: "block_rows_lse.wgsl", constants: { WORKGROUP_SIZE, BLOCK, ROWS: rows } },
+    source: {
+      file: "block_rows_lse.wgsl",
+      constants: { WORKGROUP_SIZE, BLOCK, ROWS: rows, OWN_ROWS },
+    },
     buffers: ["rows", "lse", "step"],
-    grid: (blocks) => [Math.ceil(rows / WORKGROUP_SIZE), sets(blocks)],
+    grid: (blocks) => [Math.ceil(rows / OWN_ROWS), sets(blocks)],
   };
 }
 
@@ -81,7 +88,7 @@ export function selectHighest(
     source: {
       file: "select_blocks.wgsl",
       parts: { quota: of === "mass" ? "common/quota_mass.wgsl" : "common/quota_share.wgsl" },
-      constants: { WORKGROUP_SIZE, BLOCK, SHARE: shareOf(threshold) },
+      constants: { WORKGROUP_SIZE: SELECT_WORKGROUP, BLOCK, SHARE: shareOf(threshold) },
     },
     buffers: ["scores", "lists", "attended", "step"],
     grid: ({ query }) => [query, numKvHeads],

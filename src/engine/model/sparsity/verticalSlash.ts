@@ -14,8 +14,8 @@ import {
   type RowSets,
   rowLse,
   rowWords,
+  SELECT_WORKGROUP,
   shareOf,
-  WORKGROUP_SIZE,
 } from "./selectorKernels.ts";
 
 /** Key blocks that a workgroup goes through. */
@@ -39,17 +39,20 @@ export const verticalSlash: PrefillSelector = {
       {
         source: {
           file: "score_vertical_slash.wgsl",
+          parts: {
+            sum4: `common/sum4_${capabilities.hasSubgroups ? "subgroup" : "workgroup"}.wgsl`,
+          },
           constants: { ...headConstants(shape), ROWS: sets.rows },
         },
         buffers: ["rows", "shifts", "lse", "scores", "step"],
-        grid: ({ key }) => [Math.ceil(key / WORKGROUP_SIZE), shape.numKvHeads],
+        grid: ({ key }) => [key, shape.numKvHeads],
       },
     ];
   },
   selection: ({ numKvHeads }, threshold) => ({
     source: {
       file: "select_vertical_slash.wgsl",
-      constants: { WORKGROUP_SIZE, BLOCK, SHARE: shareOf(threshold) },
+      constants: { WORKGROUP_SIZE: SELECT_WORKGROUP, BLOCK, SHARE: shareOf(threshold) },
     },
     buffers: ["scores", "lists", "attended", "step"],
     grid: ({ query }) => [query, numKvHeads],
