@@ -4,6 +4,7 @@
 //   grid: blocks, NUM_KV_HEADS
 #include "common/step.wgsl"
 #include "common/block.wgsl"
+#include "common/hash_buckets.wgsl"
 #include <projection>
 #include <tokens>
 
@@ -40,19 +41,4 @@ fn main(invocation: Invocation) {
   for (var i = local_index; i < COUNTERS; i += BLOCK) {
     hashes[first + i] = atomicLoad(&counters[i]);
   }
-}
-
-// The largest of 8 products and their negatives; of equal ones the first.
-fn bucket_of(products: Products) -> u32 {
-  var bucket = 0u;
-  var largest = products.near.x;
-  for (var i = 1u; i < HASH_BUCKETS; i++) {
-    let group = select(products.far, products.near, (i & 4u) == 0u);
-    let value = select(group[i & 3u], -group[i & 3u], i >= HASH_BUCKETS / 2u);
-    if (value > largest) {
-      largest = value;
-      bucket = i;
-    }
-  }
-  return bucket;
 }

@@ -4,10 +4,12 @@
 #include "common/step.wgsl"
 #include "common/block.wgsl"
 
-@group(0) @binding(0) var<storage, read> query_hashes: array<u32>;
-@group(0) @binding(1) var<storage, read> key_hashes: array<u32>;
+@group(0) @binding(0) var<storage, read> query_hashes: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read> key_hashes: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read_write> scores: array<f32>;
 @group(0) @binding(3) var<uniform> step: Step;
+
+const VECTORS = COUNTERS / 4u;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -15,8 +17,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let row = id.z * num_query_blocks() + id.y;
   let key_block = id.z * num_key_blocks() + id.x;
   var pairs = 0u;
-  for (var i = 0u; i < COUNTERS; i++) {
-    pairs += query_hashes[row * COUNTERS + i] * key_hashes[key_block * COUNTERS + i];
+  for (var i = 0u; i < VECTORS; i++) {
+    pairs += dot(query_hashes[row * VECTORS + i], key_hashes[key_block * VECTORS + i]);
   }
   scores[row * num_key_blocks() + id.x] = f32(pairs);
 }

@@ -6,8 +6,6 @@ struct Invocation {
   @builtin(workgroup_id) workgroup: vec3<u32>,
 }
 
-struct Products { near: vec4<f32>, far: vec4<f32> }
-
 fn project_bound(count: u32) -> u32 {
   return bound(count);
 }

@@ -7,8 +7,6 @@ struct Invocation {
   @builtin(subgroup_invocation_id) lane: u32,
 }
 
-struct Products { near: vec4<f32>, far: vec4<f32> }
-
 fn project_bound(count: u32) -> u32 {
   return count;
 }
