@@ -69,7 +69,7 @@ export interface PrefillSelector {
   /** Kernels that write `scores` [numKvHeads, query blocks, key blocks], in order. */
   kernels(capabilities: Capabilities, shape: SelectorShape): readonly SelectorKernel[];
   /** The choice by the scores, unless it is that of the highest ones. */
-  selection?(shape: SelectorShape, threshold: number): SelectorKernel;
+  selection?(capabilities: Capabilities, shape: SelectorShape, threshold: number): SelectorKernel;
   /** 32-bit words of the selector's own buffers for a pass of so many blocks. */
   words?(shape: SelectorShape, blocks: PassBlocks): Partial<Record<SelectorBuffer, number>>;
   /** Buffers whose contents never change. */

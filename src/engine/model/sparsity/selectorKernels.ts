@@ -1,5 +1,6 @@
 // Kernels that several selectors share, and the one that chooses.
 
+import type { Capabilities } from "../../gpu/capabilities.ts";
 import { float } from "../../gpu/linkKernel.ts";
 import { qkvSize } from "../operations/rope.ts";
 import {
@@ -12,8 +13,6 @@ import {
 } from "./selector.ts";
 
 export const WORKGROUP_SIZE = 64;
-/** Invocations that choose: a GPU waits for each turn that they take through the blocks. */
-export const SELECT_WORKGROUP = 256;
 /** Rows of a workgroup that adds up log-sum-exps: as many as a GPU reads at once. */
 const OWN_ROWS = 8;
 
@@ -78,8 +77,14 @@ export function recencyScores({ numKvHeads }: SelectorShape): SelectorKernel {
   };
 }
 
+/** Invocations that choose: a GPU waits for each turn that they take through the blocks, a CPU for each of them. */
+export function selectWorkgroup({ isSoftware }: Capabilities): number {
+  return isSoftware ? WORKGROUP_SIZE : 256;
+}
+
 /** The choice of the blocks with the highest scores. */
 export function selectHighest(
+  capabilities: Capabilities,
   { of }: PrefillSelector,
   { numKvHeads }: SelectorShape,
   threshold: number,
@@ -88,7 +93,11 @@ export function selectHighest(
     source: {
       file: "select_blocks.wgsl",
       parts: { quota: of === "mass" ? "common/quota_mass.wgsl" : "common/quota_share.wgsl" },
-      constants: { WORKGROUP_SIZE: SELECT_WORKGROUP, BLOCK, SHARE: shareOf(threshold) },
+      constants: {
+        WORKGROUP_SIZE: selectWorkgroup(capabilities),
+        BLOCK,
+        SHARE: shareOf(threshold),
+      },
     },
     buffers: ["scores", "lists", "attended", "step"],
     grid: ({ query }) => [query, numKvHeads],

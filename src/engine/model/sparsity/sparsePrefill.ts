@@ -213,7 +213,7 @@ export function selectorKernels(
   { selector, threshold }: Pick<SparsityPlan, "selector" | "threshold">,
   shape: AttentionShape,
 ): SelectorKernel[] {
-  const selection = selector.selection?.(shape, threshold);
-  const choice = selection ?? selectHighest(selector, shape, threshold);
+  const selection = selector.selection?.(capabilities, shape, threshold);
+  const choice = selection ?? selectHighest(capabilities, selector, shape, threshold);
   return [...selector.kernels(capabilities, shape), choice];
 }

@@ -14,7 +14,7 @@ import {
   type RowSets,
   rowLse,
   rowWords,
-  SELECT_WORKGROUP,
+  selectWorkgroup,
   shareOf,
 } from "./selectorKernels.ts";
 
@@ -49,10 +49,14 @@ export const verticalSlash: PrefillSelector = {
       },
     ];
   },
-  selection: ({ numKvHeads }, threshold) => ({
+  selection: (capabilities, { numKvHeads }, threshold) => ({
     source: {
       file: "select_vertical_slash.wgsl",
-      constants: { WORKGROUP_SIZE: SELECT_WORKGROUP, BLOCK, SHARE: shareOf(threshold) },
+      constants: {
+        WORKGROUP_SIZE: selectWorkgroup(capabilities),
+        BLOCK,
+        SHARE: shareOf(threshold),
+      },
     },
     buffers: ["scores", "lists", "attended", "step"],
     grid: ({ query }) => [query, numKvHeads],

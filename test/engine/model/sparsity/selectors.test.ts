@@ -72,6 +72,8 @@ describe("sparse prefill split into parts, without f16 and subgroups", function 
   this.timeout(180_000);
   const restrict = (offered: Capabilities): Capabilities => ({
     ...withoutOptionalFeatures(offered),
+    // As a GPU, which chooses with more invocations.
+    isSoftware: false,
     busyWorkgroups: 1024,
   });
   suite(useGpu({ restrict }), [
