@@ -77,7 +77,13 @@ async function build(
   const { contextLength, maxSlots, ropes, ropesFor, ropeScaling } = positions;
   const types = cacheTypesOf(settings, config.headDim);
   const tail = planTail(settings, { ...types, plan });
-  const basis = await cacheBasisOf(settings, { config, plan, path: file.file.path, signal });
+  const basis = await cacheBasisOf(settings, {
+    config,
+    plan,
+    typeK: types.typeK,
+    path: file.file.path,
+    signal,
+  });
   const isKeyBiasApart = keepsBiasApart(config, {
     typeK: types.typeK,
     rotatesKeys: cacheRotations[basis.rotation ?? "off"].keys,

@@ -3,11 +3,13 @@
 import type { ModelSettings } from "../../protocol.ts";
 import { UserError } from "../errors.ts";
 import type { DecoderConfig } from "../model/decoderConfig.ts";
+import { rotationMeetsBias } from "../model/operations/keyBias.ts";
 import type { CachePlan } from "./cachePlan.ts";
 import type { KvCacheShape } from "./cacheShape.ts";
 import { readCalibration } from "./calibration.ts";
 import { DUAL_CHUNK } from "./dualChunk.ts";
 import { type CacheRotationId, cacheRotations } from "./rotation.ts";
+import type { CacheTypeId } from "./types.ts";
 
 /**
  * Rotation and λ of a cache.
@@ -18,25 +20,33 @@ export async function cacheBasisOf(
   {
     config,
     plan,
+    typeK,
     path,
     signal,
   }: {
     config: DecoderConfig;
     plan: CachePlan | undefined;
+    typeK: CacheTypeId;
     path: string;
     signal: AbortSignal | undefined;
   },
 ): Promise<Pick<KvCacheShape, "rotation" | "lambdas">> {
   const rotation = rotationOf(cacheRotation);
+  const rotatesKeys = rotation !== undefined && cacheRotations[rotation].keys;
   const scheme = plan?.schemeId ?? positionScheme;
   const turnsLater = plan?.scheme.movesKeys || scheme === DUAL_CHUNK;
-  if (rotation && cacheRotations[rotation].keys && turnsLater) {
+  if (rotatesKeys && turnsLater) {
     throw new UserError(
       `Cache rotation ${rotation} comes behind RoPE, and position scheme ${scheme} turns keys or queries later: choose position scheme original, or rotation values or off.`,
     );
   }
+  if (rotatesKeys && rotationMeetsBias(config, typeK)) {
+    throw new UserError(
+      `Cache rotation ${rotation} spreads the large bias of this model's keys over all dimensions, and ${typeK} would round them by it: choose rotation values or off, or keys in f16.`,
+    );
+  }
   const isSmoothed = cacheSmoothing === "on";
-  const turnsKeys = isSmoothed || (rotation !== undefined && cacheRotations[rotation].keys);
+  const turnsKeys = isSmoothed || rotatesKeys;
   if (turnsKeys && plan?.policy.records?.queries === "statistics") {
     throw new UserError(
       `Cache policy ${plan.policyId} compares keys with queries as the model has them: choose cache rotation values or off, no smoothing, or another policy.`,

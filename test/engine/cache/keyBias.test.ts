@@ -100,6 +100,18 @@ function suite({
       assert.ok(actual < 1.5 * apart + 1e-3, `${actual} instead of ${apart}`);
     });
 
+  for (const cacheRotation of ["keys", "on"])
+    it(`refuses rotation ${cacheRotation} of rounded keys, which would have the bias inside`, async () => {
+      for (const cacheTypeK of types)
+        await assert.rejects(
+          nllOf({ cacheTypeK, cacheRotation }),
+          new RegExp(
+            `Cache rotation ${cacheRotation} .*bias.*${cacheTypeK}.*choose rotation values or off`,
+          ),
+        );
+      assertClose(await nllOf({ cacheRotation }), reference(), 2e-3);
+    });
+
   it("decodes as it prefills", async () => {
     for (const more of [{}, { cacheTypeK: "kivi4" }, { cacheTypeK: "q8_0", cacheResidual: 20 }]) {
       const settings = { ...F32, contextLength: 256, ...more };

@@ -29,13 +29,21 @@ interface CacheBasics {
   readonly rotatesKeys: boolean;
 }
 
+type BiasConfig = Pick<DecoderConfig, "hasQkvBias" | "hasQkNorm">;
+
 /** Whether a cache holds keys without their bias: where it rounds them. In f16 a bias costs nothing, and in f32 it shows exactness. */
-export function keepsBiasApart(
-  { hasQkvBias, hasQkNorm }: Pick<DecoderConfig, "hasQkvBias" | "hasQkNorm">,
-  { typeK, rotatesKeys }: CacheBasics,
-): boolean {
-  // A norm behind the bias is not linear.
-  return hasQkvBias && !hasQkNorm && typeK !== "f16" && !rotatesKeys;
+export function keepsBiasApart(config: BiasConfig, { typeK, rotatesKeys }: CacheBasics): boolean {
+  return hasKeyBias(config) && typeK !== "f16" && !rotatesKeys;
+}
+
+/** Whether rows of rotated keys would be rounded with a bias inside, where it costs the most: it cannot be taken out of them. */
+export function rotationMeetsBias(config: BiasConfig, typeK: CacheTypeId): boolean {
+  return hasKeyBias(config) && typeK !== "f16" && typeK !== "f32";
+}
+
+/** A bias that could be kept apart: a norm behind it is not linear. */
+function hasKeyBias({ hasQkvBias, hasQkNorm }: BiasConfig): boolean {
+  return hasQkvBias && !hasQkNorm;
 }
 
 /** The part behind `#include <key_bias>`, its first binding being `binding`. */
