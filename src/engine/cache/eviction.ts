@@ -9,16 +9,18 @@ import type { AttentionShape } from "../model/operations/attention.ts";
 import { keyBiasBindings } from "../model/operations/keyBias.ts";
 import type { CachePlan } from "./cachePlan.ts";
 import type { LayerCache } from "./cacheShape.ts";
-import { evictionSources, GATHER_COLUMNS } from "./evictionKernels.ts";
+import type { EvictionParts } from "./createEviction.ts";
+import { GATHER_COLUMNS } from "./evictionKernels.ts";
 import { GeneratedQueries, keptForm } from "./generatedQueries.ts";
 import type { KvCache } from "./kvCache.ts";
 import { isRanked, type LayerBudget } from "./layerBudgets.ts";
-import type { QueryRope, ScoreBuffer, ScoreKernel } from "./policies/policy.ts";
+import { present } from "./present.ts";
 import { type QuerySample, QuerySamples } from "./querySamples.ts";
-import { createQueryStatistics, type QueryStatistics } from "./queryStatistics.ts";
+import type { QueryStatistics } from "./queryStatistics.ts";
 import type { EvictedLayer } from "./recall/spill.ts";
 import { recordedSlots } from "./recordKernels.ts";
-import { createSharedSelection, type SharedSelection } from "./sharedSelection.ts";
+import type { SharedSelection } from "./sharedSelection.ts";
+import type { SlotScores } from "./slotScores.ts";
 import { rowBytes } from "./types.ts";
 
 /** Who keeps what an eviction drops. */
@@ -30,14 +32,13 @@ export interface Spiller {
   endSpill(): void;
 }
 
-interface EvictionKernels {
+export interface EvictionKernels {
   readonly sums: Kernel;
   readonly select: Kernel;
   readonly gatherPositions: Kernel;
   readonly gatherKeys: Kernel;
   readonly gatherValues: Kernel;
   readonly gatherSums: Kernel;
-  readonly scores: readonly { readonly kernel: Kernel; readonly of: ScoreKernel }[];
 }
 
 export class Eviction {
@@ -51,6 +52,7 @@ export class Eviction {
   readonly #statistics: QueryStatistics | undefined;
   /** Where heads compete. */
   readonly #shared: SharedSelection | undefined;
+  readonly #scoring: SlotScores;
   /** The sample written last, uniform. */
   readonly sampleBuffer: GPUBuffer;
   /** Of each layer. */
@@ -60,7 +62,6 @@ export class Eviction {
   /** Where generated tokens count as queries. */
   readonly generated: GeneratedQueries | undefined;
   /** Scratch of one layer at a time. */
-  readonly #anchor: GPUBuffer;
   readonly #kept: GPUBuffer;
   #scores: GPUBuffer;
 
@@ -69,6 +70,7 @@ export class Eviction {
     plan: CachePlan,
     parts: EvictionParts & {
       kernels: EvictionKernels;
+      scoring: SlotScores;
       shared: SharedSelection | undefined;
       statistics: QueryStatistics | undefined;
     },
@@ -79,8 +81,9 @@ export class Eviction {
     this.#shape = parts.shape;
     this.#kernels = parts.kernels;
     this.#shared = parts.shared;
+    this.#scoring = parts.scoring;
     this.#statistics = parts.statistics;
-    const { numHeads, numKvHeads, headDim } = parts.shape;
+    const { numHeads, numKvHeads } = parts.shape;
     const usage = BufferUsage.UNIFORM | BufferUsage.COPY_DST;
     const scratch = (words: number): GPUBuffer =>
       gpu.buffers.allocate({ purpose: "activations", bytes: 4 * words });
@@ -90,7 +93,6 @@ export class Eviction {
     );
     this.generated = keptForm(plan) && new GeneratedQueries(gpu, parts.shape, plan.layers.length);
     this.lse = plan.policy.records && scratch(parts.chunkLength * numHeads);
-    this.#anchor = scratch(numKvHeads * headDim);
     this.#kept = scratch(numKvHeads * Math.max(...plan.layers.map(({ budget }) => budget)));
     this.#scores = scratch(1);
   }
@@ -278,20 +280,15 @@ export class Eviction {
     cache: KvCache,
     { layer, scores }: { layer: number; scores: Binding },
   ): void {
-    const buffers = present(cache.layers[layer]);
-    const uniforms = [present(this.#parameters[layer]), buffers.heads];
-    const longest = cache.slots[layer]?.longest ?? 0;
-    for (const { kernel, of } of this.#kernels.scores) {
-      const bound = of.buffers.map((name) => this.#buffer(name, { layer, buffers, scores }));
-      const bias = of.buffers.includes("keys") ? keyBiasBindings(this.#shape.keyBias, buffers) : [];
-      commands.dispatch(kernel, [...bound, ...uniforms, ...bias], of.grid(longest));
-    }
+    const parameters = present(this.#parameters[layer]);
+    this.#scoring.encode(commands, cache, { layer, scores, parameters });
   }
 
   dispose(): void {
-    const own = [this.sampleBuffer, this.#anchor, this.#kept, this.#scores, ...this.#parameters];
+    const own = [this.sampleBuffer, this.#kept, this.#scores, ...this.#parameters];
     for (const buffer of own) this.#gpu.buffers.release(buffer);
     if (this.lse !== undefined) this.#gpu.buffers.release(this.lse);
+    this.#scoring.dispose();
     this.#shared?.dispose();
     this.#statistics?.dispose();
     this.generated?.dispose();
@@ -300,70 +297,4 @@ export class Eviction {
   #budget(layer: number): LayerBudget {
     return this.plan.layers[layer] ?? this.plan;
   }
-
-  #buffer(
-    name: ScoreBuffer,
-    { layer, buffers, scores }: { layer: number; buffers: LayerCache; scores: Binding },
-  ): Binding {
-    switch (name) {
-      case "scores":
-        return scores;
-      case "anchor":
-        return this.#anchor;
-      case "keys":
-      case "values":
-      case "attentionSums":
-      case "positions":
-        return present(buffers[name]);
-      default:
-        return present(this.#statistics).buffer(name, layer);
-    }
-  }
-}
-
-export interface EvictionParts {
-  readonly shape: AttentionShape;
-  readonly chunkLength: number;
-  /** RoPE of the layers that are scored, for policies that look at the statistics of queries. */
-  readonly rope?: QueryRope & { readonly invFreq: Float64Array };
-}
-
-export async function createEviction(
-  gpu: Gpu,
-  plan: CachePlan,
-  { shape, chunkLength, rope }: EvictionParts,
-): Promise<Eviction> {
-  const sources = evictionSources(
-    gpu.capabilities,
-    shape,
-    plan.policy.records?.queries === "repeat",
-  );
-  const get = (name: keyof typeof sources): Promise<Kernel> => gpu.kernels.get(sources[name]);
-  const scoreKernels = plan.policy.scoreKernels?.({ ...shape, ...(rope && { rope }) }) ?? [];
-  const scores = scoreKernels.map(async (of) => ({
-    of,
-    kernel: await gpu.kernels.get(of.source),
-  }));
-  const kernels = {
-    sums: await get("sums"),
-    select: await get("select"),
-    gatherPositions: await get("gatherPositions"),
-    gatherKeys: await get("gatherKeys"),
-    gatherValues: await get("gatherValues"),
-    gatherSums: await get("gatherSums"),
-    scores: await Promise.all(scores),
-  };
-  const shared =
-    plan.allocation.among === "head" ? undefined : await createSharedSelection(gpu, plan, shape);
-  const numLayers = plan.layers.length;
-  const statistics =
-    rope && plan.policy.records?.queries === "statistics"
-      ? await createQueryStatistics(gpu, { shape, rope, ...rope, numLayers, chunkLength })
-      : undefined;
-  return new Eviction(gpu, plan, { shape, kernels, shared, statistics, chunkLength });
-}
-
-function present<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error("the cache lacks a buffer its policy needs");
-  return value;
 }

@@ -11,6 +11,7 @@ import type { LayerCache } from "./cacheShape.ts";
 import { type SharedSources, sharedSources } from "./evictionKernels.ts";
 import type { KvCache } from "./kvCache.ts";
 import { isRanked, type LayerBudget } from "./layerBudgets.ts";
+import { present } from "./present.ts";
 
 export type SharedKernels = Readonly<Record<keyof SharedSources, Kernel>>;
 
@@ -250,9 +251,4 @@ function aligned(bytes: number): number {
 
 function sum<T>(items: readonly T[], of: (item: T) => number): number {
   return items.reduce((total, item) => total + of(item), 0);
-}
-
-function present<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error("the cache lacks a buffer its allocation needs");
-  return value;
 }

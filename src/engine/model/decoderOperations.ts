@@ -1,6 +1,7 @@
 // The operations a model's forward pass is made of, compiled for its shapes and uploaded with what they need.
 
-import { createEviction, type Eviction } from "../cache/eviction.ts";
+import { createEviction } from "../cache/createEviction.ts";
+import type { Eviction } from "../cache/eviction.ts";
 import { keptForm } from "../cache/generatedQueries.ts";
 import type { KvCache } from "../cache/kvCache.ts";
 import { createRecall, type Recall } from "../cache/recall/recall.ts";

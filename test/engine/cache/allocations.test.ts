@@ -6,7 +6,7 @@ import {
   cacheAllocations,
 } from "../../../src/engine/cache/allocations/index.ts";
 import { planCache } from "../../../src/engine/cache/cachePlan.ts";
-import { createEviction } from "../../../src/engine/cache/eviction.ts";
+import { createEviction } from "../../../src/engine/cache/createEviction.ts";
 import { KvCache } from "../../../src/engine/cache/kvCache.ts";
 import { UserError } from "../../../src/engine/errors.ts";
 import { withoutOptionalFeatures } from "../../../src/engine/gpu/capabilities.ts";

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import type { CacheAllocationId } from "../../../src/engine/cache/allocations/index.ts";
 import { planCache } from "../../../src/engine/cache/cachePlan.ts";
-import { createEviction } from "../../../src/engine/cache/eviction.ts";
+import { createEviction } from "../../../src/engine/cache/createEviction.ts";
 import { KvCache } from "../../../src/engine/cache/kvCache.ts";
 import { type CachePolicyId, cachePolicies } from "../../../src/engine/cache/policies/index.ts";
 import type { CachePolicy } from "../../../src/engine/cache/policies/policy.ts";

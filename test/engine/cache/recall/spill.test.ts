@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { planCache } from "../../../../src/engine/cache/cachePlan.ts";
-import { createEviction } from "../../../../src/engine/cache/eviction.ts";
+import { createEviction } from "../../../../src/engine/cache/createEviction.ts";
 import { KvCache } from "../../../../src/engine/cache/kvCache.ts";
 import { positionsIn } from "../../../../src/engine/cache/recall/choosePages.ts";
 import { PageBounds } from "../../../../src/engine/cache/recall/pageBounds.ts";
