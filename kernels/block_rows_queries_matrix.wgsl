@@ -28,11 +28,10 @@ const VECTORS = HEAD_DIM / 4u;
 const GROUP_SIZE = NUM_HEADS / NUM_KV_HEADS;
 const LOG2_E = 1.4426950408889634;
 const LARGEST = vec4(65504.0);
+const MASKED = -3e38;
 
 const WORKGROUP = BLOCK / SIDE * SUBGROUP;
 const SHARERS = SUBGROUP / SIDE;      // invocations that share a row
-const TILE_MATRICES = TILE / SIDE;
-const FOURS = TILE / (4u * SHARERS);  // of a tile's keys, that an invocation has of its row
 // Rows that lie 16 bytes apart modulo a bank's round reach distinct banks.
 const STRIDE = HEAD_DIM + 8u;
 const SCORE_STRIDE = TILE + 8u;
@@ -48,65 +47,120 @@ fn main(
 ) {
   let kv_head = workgroup.z;
   let subgroup = local_index / SUBGROUP;
-  for (var i = local_index; i < BLOCK * VECTORS; i += WORKGROUP) {
-    let row = workgroup.y * BLOCK + i / VECTORS;
-    let head = kv_head * GROUP_SIZE + row % GROUP_SIZE;
-    let query = qkv[token_of_row(row) * (QKV_SIZE / 4u) + head * VECTORS + i % VECTORS];
-    let halves = vec4<f16>(clamp(query, -LARGEST, LARGEST));
+  // All loads in front of all stores here and below: what takes time is waiting for them.
+  #repeat n LOADS * BLOCK / TILE
+  let query_row_$n = workgroup.y * BLOCK + (local_index + $nu * WORKGROUP) / VECTORS;
+  let query_head_$n = kv_head * GROUP_SIZE + query_row_$n % GROUP_SIZE;
+  let query_halves_$n = vec4<f16>(clamp(
+    qkv[token_of_row(query_row_$n) * (QKV_SIZE / 4u) + query_head_$n * VECTORS + (local_index + $nu * WORKGROUP) % VECTORS],
+    -LARGEST, LARGEST));
+  #end
+  #repeat n LOADS * BLOCK / TILE
+  {
+    let i = local_index + $nu * WORKGROUP;
     let at = i / VECTORS * STRIDE + 4u * (i % VECTORS);
     #repeat c 4
-    tile[at + $cu] = halves[$c];
+    tile[at + $cu] = query_halves_$n[$c];
     #end
   }
+  #end
   workgroupBarrier();
   #repeat d HEAD_DIM / SIDE
   let query_$d = subgroupMatrixLoad<Left, row_major>(&tile, SIDE * (subgroup * STRIDE + $du), STRIDE);
   #end
+  workgroupBarrier();
 
   // This invocation's row, of which it has every SHARERS-th four keys.
   let row_in_tile = local_index / SHARERS;
   let share = local_index % SHARERS;
   let row = workgroup.y * BLOCK + row_in_tile;
   let query_end = end_of_row(row);
+  let scores_at = row_in_tile * SCORE_STRIDE + 4u * share;
+  // How far the query lies behind its first four keys of a block, in blocks.
+  let offsets = (f32((query_end - 1u) % BLOCK) - (f32(4u * share) + vec4(0.0, 1.0, 2.0, 3.0))) / f32(BLOCK);
+  // Every row sees the slots in front of this one.
+  let common_end = end_of_row(workgroup.y * BLOCK);
   let end = min((workgroup.x + 1u) * BLOCKS, num_key_blocks());
   for (var block = workgroup.x * BLOCKS; block < end; block++) {
     var entry = empty_entry();
-    for (var first = block * BLOCK; first < (block + 1u) * BLOCK; first += TILE) {
-      workgroupBarrier();
+    for (var part = 0u; part < BLOCK / TILE; part++) {
+      let first = block * BLOCK + part * TILE;
+      #repeat n LOADS
+      // Slots behind the end hold what an earlier pass left there; they are masked below.
+      let slot_$n = min(first + (local_index + $nu * WORKGROUP) / VECTORS, step.cache_length - 1u);
+      var key_$n = with_bias(
+        key_load(&keys, heads[kv_head].first_row + slot_$n, (local_index + $nu * WORKGROUP) % VECTORS),
+        kv_head, slot_$n, (local_index + $nu * WORKGROUP) % VECTORS);
+      #end
       #repeat n LOADS
       {
         let i = local_index + $nu * WORKGROUP;
-        // Slots behind the end hold what an earlier pass left there; they are masked below.
-        let slot = min(first + i / VECTORS, step.cache_length - 1u);
-        let key = with_bias(
-          key_load(&keys, heads[kv_head].first_row + slot, i % VECTORS), kv_head, slot, i % VECTORS);
-        let halves = vec4<f16>(clamp(key, -LARGEST, LARGEST));
+        if (!KEYS_FIT) { key_$n = clamp(key_$n, -LARGEST, LARGEST); }
+        let halves = vec4<f16>(key_$n);
         let at = i / VECTORS * STRIDE + 4u * (i % VECTORS);
         #repeat c 4
         tile[at + $cu] = halves[$c];
         #end
       }
       #end
+      // Whoever is behind it has read the scores of the tile before.
       workgroupBarrier();
-      for (var j = 0u; j < TILE_MATRICES; j++) {
+      #repeat j TILE / SIDE
+      {
         // Not from a variable without initialiser: Dawn leaves it what it was in the turn before.
-        let first_keys = subgroupMatrixLoad<Right, col_major>(&tile, SIDE * j * STRIDE, STRIDE);
+        let first_keys = subgroupMatrixLoad<Right, col_major>(&tile, SIDE * $ju * STRIDE, STRIDE);
         var scores = subgroupMatrixMultiply<f32>(query_0, first_keys);
         #repeat d 1..HEAD_DIM / SIDE
-        let keys_$d = subgroupMatrixLoad<Right, col_major>(&tile, SIDE * (j * STRIDE + $du), STRIDE);
+        let keys_$d = subgroupMatrixLoad<Right, col_major>(&tile, SIDE * ($ju * STRIDE + $du), STRIDE);
         scores = subgroupMatrixMultiplyAccumulate(query_$d, keys_$d, scores);
         #end
         subgroupMatrixStore<row_major>(
-          &score_tile, SIDE * (subgroup * SCORE_STRIDE + j), scores, SCORE_STRIDE);
+          &score_tile, SIDE * (subgroup * SCORE_STRIDE + $ju), scores, SCORE_STRIDE);
       }
+      #end
+      // Whoever is behind it has read the keys.
       workgroupBarrier();
-      for (var j = 0u; j < FOURS; j++) {
-        let four = SHARERS * j + share;
-        let at = row_in_tile * SCORE_STRIDE + 4u * four;
-        let scores = vec4(score_tile[at], score_tile[at + 1u], score_tile[at + 2u], score_tile[at + 3u]);
-        let slots = first + 4u * four + vec4(0u, 1u, 2u, 3u);
-        entry = add_scores(entry, scores * (SCALE * LOG2_E), slots, query_end);
+
+      var highest = vec4(NOTHING);
+      #repeat j TILE * SIDE / SUBGROUP / 4
+      var scores_$j = vec4(
+        score_tile[scores_at + 4u * SHARERS * $ju],
+        score_tile[scores_at + 4u * SHARERS * $ju + 1u],
+        score_tile[scores_at + 4u * SHARERS * $ju + 2u],
+        score_tile[scores_at + 4u * SHARERS * $ju + 3u],
+      ) * (SCALE * LOG2_E);
+      #end
+      if (first + TILE > common_end) {
+        #repeat j TILE * SIDE / SUBGROUP / 4
+        scores_$j = select(
+          vec4(MASKED), scores_$j,
+          first + 4u * (SHARERS * $ju + share) + vec4(0u, 1u, 2u, 3u) < vec4(query_end));
+        #end
       }
+      #repeat j TILE * SIDE / SUBGROUP / 4
+      highest = max(highest, scores_$j);
+      #end
+      let largest = max(entry.largest, max(max(highest.x, highest.y), max(highest.z, highest.w)));
+      var sum = vec4(0.0);
+      var farther = vec4(0.0);
+      var nearer = vec4(0.0);
+      let tile_offsets = offsets - f32(part * TILE) / f32(BLOCK);
+      #repeat j TILE * SIDE / SUBGROUP / 4
+      {
+        let weights = exp2(scores_$j - largest);
+        let behind = tile_offsets - f32(4u * SHARERS * $ju) / f32(BLOCK);
+        sum += weights;
+        farther += weights * saturate(behind);
+        nearer += weights * saturate(-behind);
+      }
+      #end
+      let correction = exp2(entry.largest - largest);
+      entry = Entry(
+        largest,
+        entry.sum * correction + dot(sum, vec4(1.0)),
+        entry.farther * correction + dot(farther, vec4(1.0)),
+        entry.nearer * correction + dot(nearer, vec4(1.0)),
+      );
     }
     if (SHARERS > 1u) {
       entry = join_entries(entry, Entry(

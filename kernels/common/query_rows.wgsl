@@ -13,6 +13,7 @@ fn token_of_row(row: u32) -> u32 {
 }
 
 // Online sums of a row's weights in a block: their maximum, their sum, and the parts that shift (see block_rows_queries.wgsl).
+// These weigh by the distance between query and key within their blocks, in blocks.
 struct Entry { largest: f32, sum: f32, farther: f32, nearer: f32 }
 
 fn empty_entry() -> Entry {
@@ -26,12 +27,12 @@ fn add_scores(entry: Entry, scores: vec4<f32>, slots: vec4<u32>, query_end: u32)
   let correction = exp2(entry.largest - largest);
   let weights = exp2(masked - largest);
   // How far the query lies behind the key within their blocks.
-  let offsets = f32((query_end - 1u) % BLOCK) - vec4<f32>(slots % BLOCK);
+  let offsets = (f32((query_end - 1u) % BLOCK) - vec4<f32>(slots % BLOCK)) / f32(BLOCK);
   return Entry(
     largest,
     entry.sum * correction + dot(weights, vec4(1.0)),
-    entry.farther * correction + dot(weights, max(offsets, vec4(0.0))),
-    entry.nearer * correction + dot(weights, max(-offsets, vec4(0.0))),
+    entry.farther * correction + dot(weights, saturate(offsets)),
+    entry.nearer * correction + dot(weights, saturate(-offsets)),
   );
 }
 
@@ -52,5 +53,5 @@ fn lse_of(entry: Entry) -> f32 {
 }
 
 fn shifts_of(entry: Entry) -> vec2<f32> {
-  return vec2(entry.farther, entry.nearer) / (f32(BLOCK) * max(entry.sum, 1e-30));
+  return vec2(entry.farther, entry.nearer) / max(entry.sum, 1e-30);
 }

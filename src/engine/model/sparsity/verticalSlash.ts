@@ -78,10 +78,11 @@ function rowKernel(capabilities: Capabilities, shape: SelectorShape): KernelSour
   if (matrix) {
     const { side, subgroup, tile, loads } = matrix;
     const tiles = { SIDE: side, SUBGROUP: subgroup, TILE: tile, LOADS: loads };
+    const fit = { KEYS_FIT: shape.keyType === "f16" && shape.keyBias === undefined };
     return {
       file: "block_rows_queries_matrix.wgsl",
       parts,
-      constants: { ...constants, ...tiles },
+      constants: { ...constants, ...tiles, ...fit },
     };
   }
   return {
