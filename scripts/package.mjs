@@ -14,7 +14,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { build } from "./build.mjs";
@@ -31,6 +31,10 @@ const dawnFolders = {
   "win32-x64": "win32-x64",
   "win32-arm64": "win32-arm64",
 };
+
+/** Software inside of those packages, whose licence stands with another one. */
+const withinPackages =
+  "PDF.js (Mozilla, inside of unpdf) is under the Apache License 2.0, whose text stands with dompurify.";
 
 /** Packages whose code is inside the bundles or beside them: their licences go into NOTICE.txt. */
 const bundledPackages = [
@@ -137,17 +141,38 @@ function copyNode(stage, target) {
 
 /** Every licence text that has to travel with the package. */
 function notice(node) {
-  const packages = bundledPackages.map((name) => join(root, "node_modules", name));
-  const texts = packages.map((folder) => {
-    const { name, version, license } = JSON.parse(
-      readFileSync(join(folder, "package.json"), "utf8"),
-    );
+  const texts = [...bundledFolders()].map((folder) => {
+    const { name, version, license } = manifestOf(folder);
     return `${name} ${version} (${license})\n\n${licenceText(folder)}`;
   });
   const nodeText = `Node.js ${node.version}\n\n${licenceText(node.folder)}`;
-  return ["Lectern contains the following software.", ...texts, nodeText].join(
+  return ["Lectern contains the following software.", withinPackages, ...texts, nodeText].join(
     `\n\n${"=".repeat(100)}\n\n`,
   );
+}
+
+/** Folders of the bundled packages and of all that they depend on. */
+function bundledFolders() {
+  const folders = new Set();
+  const visit = (name, from) => {
+    const folder = installedFolder(name, from);
+    if (!folder || folders.has(folder)) return;
+    folders.add(folder);
+    for (const needed of Object.keys(manifestOf(folder).dependencies ?? {})) visit(needed, folder);
+  };
+  for (const name of bundledPackages) visit(name, root);
+  return folders;
+}
+
+/** Where Node would find a package that `from` needs; none for types and other platforms' parts that are not installed. */
+function installedFolder(name, from) {
+  const found = join(from, "node_modules", name);
+  if (existsSync(join(found, "package.json"))) return found;
+  return relative(root, from) === "" ? undefined : installedFolder(name, dirname(from));
+}
+
+function manifestOf(folder) {
+  return JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
 }
 
 function licenceText(folder) {

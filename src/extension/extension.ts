@@ -8,6 +8,7 @@ import { Commands } from "./commands.ts";
 import type { Contribution } from "./contribution.ts";
 import { Conversation } from "./conversation.ts";
 import { createEngine } from "./engineHost.ts";
+import { ExtractedText } from "./extractedText.ts";
 import { createLog } from "./log.ts";
 import { Scope } from "./scope.ts";
 import { modelSettings } from "./settings.ts";
@@ -39,7 +40,8 @@ export function activate(context: ExtensionContext): void {
   const chat = new ChatView({ extensionUri, conversation, scope, engine });
   const cacheStats = new CacheStatsView(extensionUri, engine);
   const parts = { conversation, chat, store, scope, engine, cacheStats, log };
-  const contributions: Contribution[] = [scope, statusBar, chat, new Commands(parts)];
+  const extracted = new ExtractedText(engine);
+  const contributions: Contribution[] = [scope, statusBar, chat, extracted, new Commands(parts)];
   for (const contribution of contributions) contribution.register(context);
   context.subscriptions.push(log, engine);
 }

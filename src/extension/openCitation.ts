@@ -1,4 +1,4 @@
-// Opens a cited file at the cited lines, with the quote selected and the lines lit up for a moment.
+// Opens a cited file, or the text that was read of it, at the cited lines, with the quote selected and the lines lit up for a moment.
 
 import {
   Position,
@@ -10,14 +10,18 @@ import {
   window,
   workspace,
 } from "vscode";
+import { isExtracted } from "../protocol/extractedFormats.ts";
 import type { Citation } from "../protocol.ts";
+import { extractedTextUri } from "./extractedText.ts";
 import { locateQuote } from "./locateQuote.ts";
 
 const LIT_MS = 2500;
 
 /** Show `citation` in an editor beside the chat. */
 export async function openCitation(citation: Citation): Promise<void> {
-  const document = await workspace.openTextDocument(Uri.file(citation.path));
+  const { path } = citation;
+  const uri = isExtracted(path) ? extractedTextUri(path) : Uri.file(path);
+  const document = await workspace.openTextDocument(uri);
   const last = document.lineCount - 1;
   const startLine = Math.min(Math.max(0, citation.startLine - 1), last);
   const endLine = Math.min(Math.max(startLine, citation.endLine - 1), last);

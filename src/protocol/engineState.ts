@@ -41,7 +41,7 @@ export interface Progress {
     | "summarize";
   readonly done: number;
   readonly total: number;
-  readonly unit: "tokens" | "files" | "bytes" | "parts";
+  readonly unit: "tokens" | "files" | "pages" | "bytes" | "parts";
   readonly ratePerSecond?: number;
   readonly remainingMs?: number;
   readonly detail?: string;

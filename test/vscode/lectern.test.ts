@@ -20,6 +20,7 @@ import type { Frame } from "playwright-core";
 import { pointerPath } from "../../src/engine/answer/pointer/pointerWeights.ts";
 import { embeddedModelPath } from "../../src/engine/resources.ts";
 import type { EngineRecord } from "../../src/protocol.ts";
+import { pdfOf } from "../support/pdf.ts";
 import { pilotPath } from "../support/pilot.ts";
 import { skip } from "../support/skip.ts";
 import { writeTalkativeModel } from "./support/talkativeModel.ts";
@@ -140,6 +141,22 @@ describe("Lectern in VS Code", function () {
   it("opens a citation at its line", async () => {
     await openFirstCitation();
     await window.page.getByText(/^Ln 3, Col/).waitFor();
+  });
+
+  it("opens the text of a PDF at a citation", async () => {
+    const charter = join(workspace, "charter.pdf");
+    const body = ["The charter of Aldmoor was signed by Rowena Hale."];
+    writeFileSync(charter, pdfOf({ pages: [["Charter"], body] }));
+    const turn = await window.ask("Who signed the charter?");
+    assert.equal(await window.ended(turn), "done");
+    assert.match(await turn.locator(".markdown").innerText(), /Rowena Hale/);
+    const source = turn.locator(".source.verified").first();
+    assert.match(await source.innerText(), /charter\.pdf[\s\S]*page 2/i);
+    await source.click();
+    await window.page.locator('.tab.active[data-resource-name="charter.pdf.txt"]').waitFor();
+    await window.page.getByText(/^Ln 3, Col/).waitFor();
+    await screenshot("pdf");
+    rmSync(charter);
   });
 
   it("is usable with a keyboard and a screen reader, in dark and in light", async () => {

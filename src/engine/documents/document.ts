@@ -18,6 +18,8 @@ export interface DocumentText {
   readonly marks: readonly Mark[];
   /** Source line of each line of `text`; absent where they are the same. */
   readonly sourceLines?: readonly number[];
+  /** Parts of the file that could not be read, for the receipt. */
+  readonly unread?: string;
 }
 
 interface FormatFacts {
@@ -35,9 +37,15 @@ export interface TextReader extends FormatFacts {
   readText(text: string): DocumentText;
 }
 
+export interface ReadingOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called with pages of a long file as they are read. */
+  readonly onPages?: ((done: number, total: number) => void) | undefined;
+}
+
 /** A format whose files are binary. Throws UserError with what is wrong with a file it cannot read. */
 export interface BinaryReader extends FormatFacts {
-  readBytes(bytes: Uint8Array, signal?: AbortSignal): Promise<DocumentText>;
+  readBytes(bytes: Uint8Array, options?: ReadingOptions): Promise<DocumentText>;
 }
 
 export type DocumentReader = TextReader | BinaryReader;

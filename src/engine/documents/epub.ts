@@ -17,7 +17,7 @@ export const epub: BinaryReader = {
   name: "EPUB",
   extensions: ["epub"],
   kind: "prose",
-  async readBytes(bytes, signal) {
+  async readBytes(bytes, { signal } = {}) {
     const files = await unpack(bytes);
     const container = textOf(files, "META-INF/container.xml");
     const [rootfile] = elements(container, "rootfile");

@@ -2,10 +2,12 @@
 
 import { code } from "./code.ts";
 import type { DocumentReader } from "./document.ts";
+import { docx } from "./docx.ts";
 import { epub } from "./epub.ts";
 import { html } from "./html.ts";
 import { markdown } from "./markdown.ts";
 import { notebook } from "./notebook.ts";
+import { pdf } from "./pdf.ts";
 import { plainText } from "./plainText.ts";
 
 export const documentFormats = {
@@ -15,6 +17,8 @@ export const documentFormats = {
   html,
   notebook,
   epub,
+  pdf,
+  docx,
 } satisfies Record<string, DocumentReader>;
 
 export type DocumentFormatId = keyof typeof documentFormats;

@@ -79,6 +79,8 @@ export async function readDocuments(
     const read = await readOne(file, unsaved.get(file.absolutePath), options);
     if ("reason" in read) skipped.push({ path: file.path, reason: read.reason });
     else {
+      const { unread } = read.document;
+      if (unread !== undefined) skipped.push({ path: file.path, reason: `unreadable ${unread}` });
       documents.push(read.document);
       length += read.document.text.length;
     }
@@ -95,7 +97,7 @@ async function readOne(
   unsaved: string | undefined,
   options: ReadOptions,
 ): Promise<ReadFile> {
-  if (unsaved !== undefined) return parse(file, new TextEncoder().encode(unsaved), options.signal);
+  if (unsaved !== undefined) return parse(file, new TextEncoder().encode(unsaved), options);
   if (file.bytes > MAX_NAMED_BYTES) {
     const megabytes = Math.round(file.bytes / 1024 / 1024);
     throw new UserError(
@@ -106,7 +108,7 @@ async function readOne(
   const known = options.library?.get(file.absolutePath, version);
   if (known) return known;
   const bytes = await readBytes(file);
-  const read = bytes ? await parse(file, bytes, options.signal) : { reason: "cannot be opened" };
+  const read = bytes ? await parse(file, bytes, options) : { reason: "cannot be opened" };
   options.library?.set(file.absolutePath, version, read);
   return read;
 }
@@ -124,12 +126,14 @@ async function readBytes(file: FoundFile): Promise<Uint8Array | undefined> {
 async function parse(
   file: FoundFile,
   bytes: Uint8Array,
-  signal: AbortSignal | undefined,
+  { signal, observer }: ReadOptions,
 ): Promise<ReadFile> {
   const id = documentFormatOf(file.absolutePath);
   const format = documentFormats[id] as DocumentReader; // any entry, also the binary kinds
   if ("readBytes" in format) {
-    return documentOf(file, id, () => format.readBytes(bytes, signal));
+    const meter = new ProgressMeter(observer, "read", "pages");
+    const onPages = (done: number, total: number): void => meter.report(done, total, file.path);
+    return documentOf(file, id, () => format.readBytes(bytes, { signal, onPages }));
   }
   const text = decodeText(bytes, format.declaredEncoding?.(headOf(bytes)));
   if (text === undefined) {

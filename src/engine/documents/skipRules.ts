@@ -41,7 +41,7 @@ const BINARY_ENDINGS = new Set(
   (
     "png jpg jpeg gif bmp ico webp avif tif tiff psd heic mp3 mp4 m4a m4v mov avi mkv webm ogg wav flac woff woff2 ttf otf eot " +
     "zip gz tgz bz2 xz zst 7z rar tar jar war ear class dll exe so dylib a o obj lib pdb wasm node bin dat db sqlite sqlite3 " +
-    "gguf safetensors onnx pt pth npy npz pickle pkl parquet arrow h5 doc xls xlsx ppt pptx odt docx pdf mobi vsix deb rpm dmg iso pyc"
+    "gguf safetensors onnx pt pth npy npz pickle pkl parquet arrow h5 doc xls xlsx ppt pptx odt mobi vsix deb rpm dmg iso pyc"
   ).split(" "),
 );
 
