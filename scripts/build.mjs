@@ -32,6 +32,7 @@ const programs = {
       cli: "src/cli/main.ts",
       engine: "src/engine/main.ts",
       chatTemplateProcess: "src/engine/tokenizer/chatTemplateProcess.ts",
+      extractionProcess: "src/engine/documents/extractionProcess.ts",
     },
   },
   extension: {

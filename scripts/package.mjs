@@ -98,6 +98,7 @@ function copyParts(stage) {
     // Not all of dist/chunks: some are the command line's, some an earlier build's.
     ...withImports("dist/engine.mjs"),
     ...withImports("dist/chatTemplateProcess.mjs"),
+    ...withImports("dist/extractionProcess.mjs"),
   ];
   for (const part of parts) {
     const from = join(root, part);

@@ -1,13 +1,12 @@
 // Renders the Jinja chat template of a model in a process of its own, bounded in time, memory and output.
 
-import { type ChildProcess, fork } from "node:child_process";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import type { ChildProcess } from "node:child_process";
+import { startProgram } from "../childProcess.ts";
 import { UserError } from "../errors.ts";
-import { packageRoot } from "../resources.ts";
 import type { RenderReply } from "./chatTemplateProcess.ts";
 import type { RenderRequest } from "./renderTemplate.ts";
 
+const PROGRAM = new URL("./chatTemplateProcess.ts", import.meta.url);
 const RENDER_TIMEOUT_MS = 2000;
 /** Starting Node is not the template's fault; on a busy machine it takes seconds. */
 const START_TIMEOUT_MS = 30_000;
@@ -21,28 +20,12 @@ const REASON_LENGTH = 200;
 export async function renderChatTemplate(
   request: RenderRequest,
 ): Promise<{ readonly text: string; readonly variant: number }> {
-  const child = startProcess();
+  const child = startProgram(PROGRAM, MEMORY_LIMIT_MB);
   try {
     return await converse(child, request);
   } finally {
     child.kill("SIGKILL");
   }
-}
-
-function startProcess(): ChildProcess {
-  const isBundled = !import.meta.url.endsWith(".ts");
-  const script = isBundled
-    ? join(packageRoot(), "dist", "chatTemplateProcess.mjs")
-    : fileURLToPath(new URL("./chatTemplateProcess.ts", import.meta.url));
-  return fork(script, {
-    // In a checkout the loader that runs TypeScript came as an argument of this process.
-    execArgv: [
-      ...(isBundled ? [] : process.execArgv),
-      `--max-old-space-size=${MEMORY_LIMIT_MB}`,
-      "--no-deprecation",
-    ],
-    stdio: ["ignore", "ignore", "ignore", "ipc"],
-  });
 }
 
 function converse(

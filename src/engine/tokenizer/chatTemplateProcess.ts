@@ -1,5 +1,5 @@
 // Child process that renders one chat template and ends. Templates come with downloaded models: they may loop for ever or
-// fill the memory, and V8 aborts the whole process for an allocation that is too large, worker threads included.
+// fill the memory.
 
 import { type RenderRequest, type RenderResult, renderTemplate } from "./renderTemplate.ts";
 
