@@ -17,7 +17,12 @@ import {
 import type { Translate } from "./statusText.ts";
 
 /** Commands that the page's links run. */
-export const PAGE_COMMANDS = ["lectern.readIntoCache", "lectern.measureFidelity"] as const;
+export const PAGE_COMMANDS = [
+  "lectern.readIntoCache",
+  "lectern.measureFidelity",
+  "lectern.showCacheStats",
+  "lectern.showLog",
+] as const;
 
 export interface CacheStatsPage {
   readonly snapshot: EngineSnapshot;
@@ -28,6 +33,19 @@ export interface CacheStatsPage {
 }
 
 const MOST_SAVED = 8;
+
+/** The body where the engine's figures could not be had. */
+export function cacheStatsErrorHtml(reason: string, t: Translate): string {
+  const links = [
+    commandLink("lectern.showCacheStats", t("Try again")),
+    commandLink("lectern.showLog", t("Show Log")),
+  ];
+  return [
+    `<h1>${escapeHtml(t("Cache stats"))}</h1>`,
+    `<p role="alert">${escapeHtml(reason)}</p>`,
+    `<p>${links.join(" ")}</p>`,
+  ].join("");
+}
 
 /** The body of the stats page. Every value is escaped. */
 export function cacheStatsHtml(page: CacheStatsPage, t: Translate): string {

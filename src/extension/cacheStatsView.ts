@@ -11,7 +11,7 @@ import {
   workspace,
 } from "vscode";
 import type { EngineStatus, Fidelity, IngestParams, Observer } from "../protocol.ts";
-import { cacheStatsHtml, PAGE_COMMANDS } from "./cacheStats.ts";
+import { cacheStatsErrorHtml, cacheStatsHtml, PAGE_COMMANDS } from "./cacheStats.ts";
 import type { Subject } from "./conversation.ts";
 import { StoppedError } from "./engineClient.ts";
 import type { EngineProcess } from "./engineProcess.ts";
@@ -108,25 +108,21 @@ export class CacheStatsView {
     panel.onDidDispose(() => {
       this.#panel = undefined;
     });
+    // What changed while another tab covered it.
+    panel.onDidChangeViewState(() => {
+      if (panel.visible && !this.#isWaiting) void this.#refresh();
+    });
     return panel;
   }
 
   async #refresh(): Promise<void> {
-    const { cacheDir } = modelSettings();
-    const [snapshot, { map }, saved] = await Promise.all([
-      this.#engine.request("snapshot", {}),
-      this.#engine.request("cacheMap", {}),
-      this.#engine.request("savedCaches", cacheDir === undefined ? {} : { cacheDir }),
-    ]);
+    const body = await this.#body().catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      return cacheStatsErrorHtml(reason, l10n.t);
+    });
     if (!this.#panel) return;
     const { webview } = this.#panel;
     const css = webview.asWebviewUri(Uri.joinPath(this.#extensionUri, "media", "cacheStats.css"));
-    const page = {
-      snapshot,
-      map: map ? named(map) : undefined,
-      saved: { ...saved, caches: saved.caches.map(named) },
-      fidelity: this.#fidelity && named(this.#fidelity),
-    };
     webview.html = `<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -135,8 +131,24 @@ export class CacheStatsView {
 <link rel="stylesheet" href="${css}">
 <title>${l10n.t("Cache Stats")}</title>
 </head>
-<body><main>${cacheStatsHtml(page, l10n.t)}</main></body>
+<body><main>${body}</main></body>
 </html>`;
+  }
+
+  async #body(): Promise<string> {
+    const { cacheDir } = modelSettings();
+    const [snapshot, { map }, saved] = await Promise.all([
+      this.#engine.request("snapshot", {}),
+      this.#engine.request("cacheMap", {}),
+      this.#engine.request("savedCaches", cacheDir === undefined ? {} : { cacheDir }),
+    ]);
+    const page = {
+      snapshot,
+      map: map ? named(map) : undefined,
+      saved: { ...saved, caches: saved.caches.map(named) },
+      fidelity: this.#fidelity && named(this.#fidelity),
+    };
+    return cacheStatsHtml(page, l10n.t);
   }
 }
 

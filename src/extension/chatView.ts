@@ -26,6 +26,7 @@ import { modelLabel } from "./chooseModel.ts";
 import type { Contribution } from "./contribution.ts";
 import { CannotAskError, type Conversation, type Subject } from "./conversation.ts";
 import type { EngineProcess } from "./engineProcess.ts";
+import { locateQuote } from "./locateQuote.ts";
 import { openCitation } from "./openCitation.ts";
 import type { Scope } from "./scope.ts";
 
@@ -147,7 +148,9 @@ export class ChatView implements Contribution, WebviewViewProvider {
       case "newChat":
         return conversation.newChat();
       case "retry":
-        return this.#attempt(() => conversation.retry(message.turnId, () => scope.subject()));
+        return this.#attempt(() =>
+          conversation.retry(message.turnId, (turn) => scope.subjectOf(turn)),
+        );
       case "copy":
         return env.clipboard.writeText(this.#turn(message.turnId)?.answer ?? "");
       case "openCitation":
@@ -166,11 +169,27 @@ export class ChatView implements Contribution, WebviewViewProvider {
     const citation = this.#turn(turnId)?.citations[index];
     if (!citation) return;
     try {
-      await openCitation(citation);
+      const isFound = await openCitation(citation);
+      if (!isFound && citation.verified) await this.#checkAgain(turnId, index);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       window.showWarningMessage(l10n.t("{0} cannot be opened: {1}", citation.label, reason));
     }
+  }
+
+  /** An editor shows no quote: markup may hide it, or the file has changed since it was checked. */
+  async #checkAgain(turnId: string, index: number): Promise<void> {
+    const { conversation, engine } = this.#parts;
+    const { path, label, quote } = this.#turn(turnId)?.citations[index] ?? {};
+    if (path === undefined || quote === undefined) return;
+    const { documents } = await engine.request("read", { paths: [path] });
+    if (documents.some(({ text }) => locateQuote(text, quote))) return;
+    await conversation.unverify(turnId, index);
+    const message = l10n.t(
+      "{0} has changed: the quoted words no longer stand in it.",
+      label ?? path,
+    );
+    window.showWarningMessage(message);
   }
 
   /** Run `work`; a question that cannot be asked as things are is explained with a button that helps. */

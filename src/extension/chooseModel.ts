@@ -10,6 +10,8 @@ interface ModelItem extends QuickPickItem {
   /** Value for `lectern.model`; undefined opens a file dialog. */
   readonly model?: string | undefined;
   readonly browse?: boolean;
+  /** Why it cannot be used. */
+  readonly problem?: string | undefined;
 }
 
 const SOURCES: Record<Exclude<ModelInfo["source"], "embedded">, string> = {
@@ -30,6 +32,10 @@ export async function chooseModel(engine: Pick<EngineProcess, "request">): Promi
     matchOnDetail: true,
   });
   if (!picked) return;
+  if (picked.problem !== undefined) {
+    const name = picked.label.replace(/^\$\([\w-]+\) /, "");
+    return void window.showWarningMessage(l10n.t("{0} cannot be used: {1}", name, picked.problem));
+  }
   const model = picked.browse ? await browse() : picked.model;
   if (model !== undefined) await setModel(model);
 }
@@ -68,6 +74,7 @@ function modelItem(model: ModelInfo, current: string | undefined): ModelItem {
     label: `${model.problem ? "$(circle-slash)" : mark(isCurrent)} ${model.name}`,
     description: describe(model),
     detail: model.problem ?? model.path,
+    problem: model.problem,
     model: model.path,
   };
 }

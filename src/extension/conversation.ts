@@ -47,7 +47,6 @@ export class Conversation {
   readonly #options: ConversationOptions;
   #chat: Chat;
   #running: { turnId: string; stop: AbortController; ended: Promise<void> } | undefined;
-  #subjects = new Map<string, Subject>();
   #saved = 0;
 
   constructor(options: ConversationOptions) {
@@ -77,15 +76,25 @@ export class Conversation {
     return this.#run("summarize", subject.label, subject);
   }
 
-  /** Ask the question of a turn again, about the same thing, in that turn's place at the end. */
-  async retry(turnId: string, fallback: () => Subject): Promise<void> {
+  /** Ask the question of a turn again, about the same thing as it is now, in that turn's place at the end. */
+  async retry(turnId: string, subjectOf: (turn: ChatTurn) => Subject): Promise<void> {
     const turn = this.#turn(turnId);
     if (!turn || turnId === this.#running?.turnId) return;
-    const subject = this.#subjects.get(turnId) ?? fallback();
+    const subject = subjectOf(turn);
     await this.stop();
     this.#chat = { ...this.#chat, turns: this.turns.filter(({ id }) => id !== turnId) };
     this.#options.listener.reset();
     await this.#run(turn.kind, turn.question, subject);
+  }
+
+  /** A quote no longer stands where it was found. */
+  async unverify(turnId: string, index: number): Promise<void> {
+    const citations = this.#turn(turnId)?.citations.map((citation, i) =>
+      i === index ? { ...citation, verified: false } : citation,
+    );
+    if (!citations) return;
+    this.#update(turnId, { citations });
+    await this.#save();
   }
 
   /** Stop the running answer; resolves when the engine has acknowledged. */
@@ -119,18 +128,20 @@ export class Conversation {
       kind,
       question,
       scope: subject.label,
+      paths: subject.paths,
       state: "running",
       answer: "",
       citations: [],
       notes: [],
     };
     const history = this.#history();
-    this.#subjects.set(turn.id, subject);
     this.#chat = { ...this.#chat, turns: [...this.turns, turn] };
     this.#options.listener.turn(turn);
     const stop = new AbortController();
     const work = this.#answer(turn, subject, history, stop.signal);
     this.#running = { turnId: turn.id, stop, ended: work };
+    // A long text is read for minutes in front of the first word: the question outlives the window.
+    await this.#save();
     await work;
     return this.#turn(turn.id) ?? turn;
   }

@@ -18,17 +18,21 @@ export class ExtractedText implements Contribution {
   register(context: ExtensionContext): void {
     context.subscriptions.push(
       workspace.registerTextDocumentContentProvider(SCHEME, {
-        provideTextDocumentContent: async ({ path }, token) => {
+        provideTextDocumentContent: async (uri, token) => {
           const stop = new AbortController();
           token.onCancellationRequested(() => stop.abort());
-          const { fsPath } = Uri.file(path.slice(0, -ENDING.length));
-          const paths = [fsPath];
+          const paths = [shownFile(uri).fsPath];
           const read = await this.#engine.request("read", { paths }, {}, stop.signal);
           return read.documents[0]?.text ?? "";
         },
       }),
     );
   }
+}
+
+/** The file that a shown text was taken out of; the document's own URI where it is another one's. */
+export function shownFile(uri: Uri): Uri {
+  return uri.scheme === SCHEME ? Uri.file(uri.path.slice(0, -ENDING.length)) : uri;
 }
 
 /** Names the text of the file at `path`. */

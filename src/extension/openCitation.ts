@@ -3,6 +3,7 @@
 import {
   Position,
   Range,
+  type TextDocument,
   TextEditorRevealType,
   ThemeColor,
   Uri,
@@ -17,8 +18,11 @@ import { locateQuote } from "./locateQuote.ts";
 
 const LIT_MS = 2500;
 
-/** Show `citation` in an editor beside the chat. */
-export async function openCitation(citation: Citation): Promise<void> {
+/**
+ * Show `citation` in an editor beside the chat. Returns whether its quote was found in what is shown: where its lines have moved it is
+ * looked for in all of the file.
+ */
+export async function openCitation(citation: Citation): Promise<boolean> {
   const { path } = citation;
   const uri = isExtracted(path) ? extractedTextUri(path) : Uri.file(path);
   const document = await workspace.openTextDocument(uri);
@@ -26,11 +30,7 @@ export async function openCitation(citation: Citation): Promise<void> {
   const startLine = Math.min(Math.max(0, citation.startLine - 1), last);
   const endLine = Math.min(Math.max(startLine, citation.endLine - 1), last);
   const lines = new Range(new Position(startLine, 0), document.lineAt(endLine).range.end);
-  const found = locateQuote(document.getText(lines), citation.quote);
-  const base = document.offsetAt(lines.start);
-  const selection = found
-    ? new Range(document.positionAt(base + found.start), document.positionAt(base + found.end))
-    : new Range(lines.start, lines.start);
+  const selection = find(document, lines, citation.quote) ?? new Range(lines.start, lines.start);
   const column = window.activeTextEditor?.viewColumn ?? ViewColumn.One;
   const editor = await window.showTextDocument(document, { selection, viewColumn: column });
   editor.revealRange(selection, TextEditorRevealType.InCenterIfOutsideViewport);
@@ -39,6 +39,17 @@ export async function openCitation(citation: Citation): Promise<void> {
     backgroundColor: new ThemeColor("editor.findMatchHighlightBackground"),
     overviewRulerColor: new ThemeColor("editorOverviewRuler.findMatchForeground"),
   });
-  editor.setDecorations(light, [lines]);
+  editor.setDecorations(light, [lines.contains(selection) ? lines : selection]);
   setTimeout(() => light.dispose(), LIT_MS);
+  return !selection.isEmpty;
+}
+
+function find(document: TextDocument, lines: Range, quote: string): Range | undefined {
+  const base = document.offsetAt(lines.start);
+  const near = locateQuote(document.getText(lines), quote);
+  if (near) {
+    return new Range(document.positionAt(base + near.start), document.positionAt(base + near.end));
+  }
+  const far = locateQuote(document.getText(), quote);
+  return far && new Range(document.positionAt(far.start), document.positionAt(far.end));
 }

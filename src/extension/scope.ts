@@ -6,13 +6,17 @@ import {
   FileType,
   l10n,
   type QuickPickItem,
+  TabInputCustom,
+  TabInputNotebook,
+  TabInputText,
   type Uri,
   window,
   workspace,
 } from "vscode";
-import type { ChatSurroundings } from "../protocol.ts";
+import type { ChatSurroundings, ChatTurn } from "../protocol.ts";
 import type { Contribution } from "./contribution.ts";
 import { CannotAskError, type Subject } from "./conversation.ts";
+import { shownFile } from "./extractedText.ts";
 
 type Kind = ChatSurroundings["scope"]["kind"];
 
@@ -20,21 +24,27 @@ export class Scope implements Contribution {
   #kind: Kind = "workspace";
   #picked: Uri | undefined;
   /** The last editor of a file: the chat itself takes the focus away from it. */
-  #lastFile: Uri | undefined = window.activeTextEditor?.document.uri;
+  #lastFile: Uri | undefined;
   readonly #changed = new EventEmitter<void>();
   readonly onDidChange = this.#changed.event;
 
   register(context: ExtensionContext): void {
+    this.#noteActive();
     context.subscriptions.push(
       this.#changed,
-      window.onDidChangeActiveTextEditor((editor) => {
-        if (editor?.document.uri.scheme !== "file") return;
-        this.#lastFile = editor.document.uri;
-        this.#changed.fire();
-      }),
+      window.tabGroups.onDidChangeTabs(() => this.#noteActive()),
+      window.tabGroups.onDidChangeTabGroups(() => this.#noteActive()),
       workspace.onDidChangeWorkspaceFolders(() => this.#changed.fire()),
       workspace.onDidGrantWorkspaceTrust(() => this.#changed.fire()),
     );
+  }
+
+  /** Editors of text, notebooks and whatever else shows a file. */
+  #noteActive(): void {
+    const uri = activeTabFile();
+    if (!uri || uri.toString() === this.#lastFile?.toString()) return;
+    this.#lastFile = uri;
+    this.#changed.fire();
   }
 
   get kind(): Kind {
@@ -108,6 +118,13 @@ export class Scope implements Contribution {
     return { label: this.label, paths, unsaved: unsavedText() };
   }
 
+  /** What a turn was about, as it is now; what is chosen now where that is not known. */
+  subjectOf({ scope, paths }: Pick<ChatTurn, "scope" | "paths">): Subject {
+    if (!paths) return this.subject();
+    this.#checkTrust();
+    return { label: scope, paths, unsaved: unsavedText() };
+  }
+
   /** `uri` alone as the subject. */
   fileSubject(uri: Uri): Subject {
     this.#checkTrust();
@@ -123,14 +140,14 @@ export class Scope implements Contribution {
 
   /** The file of the active, or last active, editor. */
   activeFile(): Uri {
-    const uri = window.activeTextEditor?.document.uri ?? this.#lastFile;
+    const uri = activeTabFile() ?? this.#lastFile;
     if (uri) return uri;
     throw new CannotAskError(l10n.t("No file is open: open one first."), "chooseScope");
   }
 
   /** The file of the active, or last active, editor; where there is none, what the user picks. */
   async fileOrPicked(): Promise<Uri | undefined> {
-    return window.activeTextEditor?.document.uri ?? this.#lastFile ?? (await pick());
+    return activeTabFile() ?? this.#lastFile ?? (await pick());
   }
 
   #uri(): Uri | undefined {
@@ -164,6 +181,21 @@ async function pick(): Promise<Uri | undefined> {
       openLabel: l10n.t("Choose"),
     })) ?? [];
   return uri;
+}
+
+/** Documents that somebody works on. Others, of version control and the like, leave the active file as it was. */
+const OWN_SCHEMES = ["file", "untitled"];
+
+/** The file that the active tab shows, whatever its editor; a text that was never saved has a URI that is no file's. */
+function activeTabFile(): Uri | undefined {
+  const input = window.tabGroups.activeTabGroup.activeTab?.input;
+  const isOfFile =
+    input instanceof TabInputText ||
+    input instanceof TabInputNotebook ||
+    input instanceof TabInputCustom;
+  if (!isOfFile) return undefined;
+  const uri = shownFile(input.uri);
+  return OWN_SCHEMES.includes(uri.scheme) ? uri : undefined;
 }
 
 function folders(): Uri[] {

@@ -21,9 +21,12 @@ export function ownSetting(name: (typeof OWN)[number]): string {
   return workspace.getConfiguration("lectern").get<string>(name, "");
 }
 
-/** Make `model` the model of all windows; empty for the embedded one. */
+/** Make `model` the model of all windows, or of the workspace that has one of its own; empty for the embedded one. */
 export async function setModel(model: string): Promise<void> {
-  await workspace.getConfiguration("lectern").update("model", model, ConfigurationTarget.Global);
+  const configuration = workspace.getConfiguration("lectern");
+  const { Global, Workspace } = ConfigurationTarget;
+  const isOwn = configuration.inspect("model")?.workspaceValue !== undefined;
+  await configuration.update("model", model, isOwn ? Workspace : Global);
 }
 
 function isSet(value: unknown): boolean {

@@ -11,6 +11,8 @@ export interface ChatTurn {
   readonly question: string;
   /** What was asked about, as the user knows it: "Workspace", "moby-dick.txt". */
   readonly scope: string;
+  /** The same on disk; absent in turns of earlier versions. */
+  readonly paths?: readonly string[];
   readonly state: "running" | "stopping" | "done" | "stopped" | "failed";
   /** Markdown; grows while the answer streams. */
   readonly answer: string;

@@ -1,7 +1,7 @@
 // The page of cache stats, as HTML.
 
 import assert from "node:assert/strict";
-import { cacheStatsHtml } from "../../src/extension/cacheStats.ts";
+import { cacheStatsErrorHtml, cacheStatsHtml } from "../../src/extension/cacheStats.ts";
 import { bytes } from "../../src/extension/html.ts";
 import type { CacheMap, CacheStats, EngineSnapshot } from "../../src/protocol.ts";
 
@@ -40,6 +40,13 @@ const map: CacheMap = {
 };
 
 describe("cache stats page", () => {
+  it("says why there are no figures, and what to do", () => {
+    const html = cacheStatsErrorHtml("No Node at <there>.", t);
+    assert.match(html, /role="alert">No Node at &lt;there&gt;\.</);
+    assert.match(html, /href="command:lectern\.showCacheStats"/);
+    assert.match(html, /href="command:lectern\.showLog"/);
+  });
+
   it("draws which parts of a text are in memory, and says it in words", () => {
     const html = cacheStatsHtml({ snapshot, map }, t);
     assert.doesNotMatch(html, /<b>|style=/);

@@ -168,6 +168,14 @@ describe("conversation", () => {
     assert.match(reopened.turns[0]?.notes.join(" ") ?? "", /window closed/);
   });
 
+  it("keeps a question whose window closes in front of the first word", async () => {
+    const chat = open(() => new Promise(() => {}));
+    void chat.ask("Who?", subject);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    const [turn] = open(async () => answer).turns;
+    assert.deepEqual([turn?.question, turn?.state], ["Who?", "stopped"]);
+  });
+
   it("asks a turn again about the same thing, in place of the first try", async () => {
     const paths: (readonly string[])[] = [];
     const chat = open(async (params) => {
@@ -175,10 +183,29 @@ describe("conversation", () => {
       return answer;
     });
     const turn = await chat.ask("Who?", subject);
-    await chat.retry(turn.id, () => ({ ...subject, paths: ["/elsewhere"] }));
-    assert.deepEqual(paths, [["/books"], ["/books"]]);
+    const reopened = open(async (params) => {
+      paths.push(params.paths);
+      return answer;
+    });
+    for (const [conversation, id] of [
+      [chat, turn.id],
+      [reopened, reopened.turns[0]?.id],
+    ] as const)
+      await conversation.retry(id ?? "", (asked) => ({
+        ...subject,
+        paths: asked.paths ?? ["/elsewhere"],
+      }));
+    assert.deepEqual(paths, [["/books"], ["/books"], ["/books"]]);
     assert.equal(chat.turns.length, 1);
     assert.notEqual(chat.turns[0]?.id, turn.id);
+  });
+
+  it("takes back that a quote was found", async () => {
+    const chat = open(async () => answer);
+    const { id, citations } = await chat.ask("Who?", subject);
+    assert.equal(citations[0]?.verified, true);
+    await chat.unverify(id, 0);
+    assert.equal(new ChatStore(storage).all()[0]?.turns[0]?.citations[0]?.verified, false);
   });
 
   it("keeps earlier chats when a new one begins", async () => {

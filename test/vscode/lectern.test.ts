@@ -143,6 +143,25 @@ describe("Lectern in VS Code", function () {
     await window.page.getByText(/^Ln 3, Col/).waitFor();
   });
 
+  it("finds a quote that has moved, and says when it is gone", async () => {
+    const records = join(workspace, "records/parliament.md");
+    const before = readFileSync(records, "utf8");
+    await window.command("View: Close All Editors");
+    writeFileSync(records, `Preface.\n\n${before}`);
+    await openFirstCitation();
+    await window.page.getByText(/^Ln 5, Col .*selected/).waitFor();
+    writeFileSync(records, before.replace("1999", "1872"));
+    const source = (await window.chat()).locator(".source").first();
+    await source.click();
+    const notice = "records/parliament.md has changed: the quoted words no longer stand in it.";
+    await window.page.getByText(notice, { exact: true }).waitFor();
+    await (await window.chat()).locator(".source.unverified").first().waitFor();
+    writeFileSync(records, before);
+    await window.command("View: Close All Editors");
+    const again = await window.ask("When was the parliament established?");
+    assert.equal(await window.ended(again), "done");
+  });
+
   it("opens the text of a PDF at a citation", async () => {
     const charter = join(workspace, "charter.pdf");
     const body = ["The charter of Aldmoor was signed by Rowena Hale."];
