@@ -1,17 +1,45 @@
 // Input files of commands: texts and token ids, from a file or from standard input (`-`).
 
-import { readFile } from "node:fs/promises";
-import { text as readAll } from "node:stream/consumers";
+import { readFile, stat } from "node:fs/promises";
+import { buffer as readAll } from "node:stream/consumers";
+import { decodeText } from "../engine/documents/decodeText.ts";
 import { UserError } from "../engine/errors.ts";
 
-/** The text of `file`, or of standard input when it is `-`. */
+/** What a shell puts in place of `<(…)`: somebody writes to it already. */
+const SUBSTITUTED = /^\/(?:dev|proc\/self)\/fd\/\d+$/;
+
+/**
+ * The text of `file`, or of standard input when it is `-`, whatever its encoding; UTF-8 to the letter, line ends and all.
+ * @throws UserError for a binary file, and for a pipe, which nobody may ever write to
+ */
 export async function readText(file: string): Promise<string> {
-  if (file === "-") return readAll(process.stdin);
+  const bytes = file === "-" ? await readAll(process.stdin) : await readBytes(file);
+  const text = decodeText(bytes);
+  if (text !== undefined) return exactUtf8(bytes) ?? text;
+  throw new UserError(
+    `${file === "-" ? "Standard input" : file} is binary, or text in an encoding that was not recognised: give text, best in UTF-8.`,
+  );
+}
+
+function exactUtf8(bytes: Uint8Array): string | undefined {
   try {
-    return await readFile(file, "utf8");
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined; // another encoding
+  }
+}
+
+async function readBytes(file: string): Promise<Uint8Array> {
+  try {
+    if (!SUBSTITUTED.test(file) && (await stat(file)).isFIFO()) {
+      throw new UserError(`${file} is a pipe: give its text on standard input, as file "-".`);
+    }
+    return await readFile(file);
   } catch (error) {
     // Node names the path when opening fails, not when reading does.
-    throw error instanceof Error ? Object.assign(error, { path: file }) : error;
+    throw error instanceof Error && !(error instanceof UserError)
+      ? Object.assign(error, { path: file })
+      : error;
   }
 }
 

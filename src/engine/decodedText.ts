@@ -3,7 +3,7 @@
 import type { DecodeAhead } from "./decodeAhead.ts";
 import { throwIfStopped } from "./errors.ts";
 import type { GeneratedRecord } from "./generatedRecord.ts";
-import type { GenerateRequest } from "./languageModel.ts";
+import type { GenerateRequest, Piece } from "./languageModel.ts";
 import { StopStrings } from "./stopStrings.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
@@ -22,7 +22,7 @@ export async function* decodedText(
   { ahead, tokenizer, generated }: Decoding,
   request: GenerateRequest,
   kept: number[],
-): AsyncGenerator<{ token: number; text: string }, void> {
+): AsyncGenerator<Piece, void> {
   const { endTokens } = tokenizer;
   const stream = tokenizer.stream();
   const stops = new StopStrings(request.stop);
@@ -42,11 +42,9 @@ export async function* decodedText(
   }
   yield* flush();
 
-  function* flush(): Generator<{ token: number; text: string }, void> {
+  function* flush(): Generator<Piece, void> {
     const { text, isStopped } = stops.push(stream.flush());
     const rest = isStopped ? text : text + stops.flush();
-    const last = kept.at(-1);
-    // Text without a token of its own: it belongs to the last one.
-    if (rest !== "" && last !== undefined) yield { token: last, text: rest };
+    if (rest !== "") yield { token: undefined, text: rest };
   }
 }

@@ -11,7 +11,7 @@ import { DecodeAhead } from "./decodeAhead.ts";
 import { decodedText } from "./decodedText.ts";
 import { throwIfStopped, UserError } from "./errors.ts";
 import { type TimedWork, timeKernels } from "./gpu/profiler.ts";
-import type { Branch, GenerateRequest, LanguageModel } from "./languageModel.ts";
+import type { Branch, GenerateRequest, LanguageModel, Piece } from "./languageModel.ts";
 import { writeStep } from "./model/step.ts";
 import { Prefill, type PrefillModel, type PrefillOptions } from "./prefill.ts";
 import { PromptReader } from "./questionPass.ts";
@@ -120,9 +120,7 @@ export class GpuLanguageModel implements LanguageModel {
     this.#prefill = new Prefill(this.#parts);
   }
 
-  async *generate(
-    request: GenerateRequest,
-  ): AsyncGenerator<{ token: number; text: string }, RunStats> {
+  async *generate(request: GenerateRequest): AsyncGenerator<Piece, RunStats> {
     const { prompt, signal } = request;
     const { cache, decoder } = this.#parts;
     this.#checkTokens(prompt);
@@ -153,7 +151,7 @@ export class GpuLanguageModel implements LanguageModel {
       try {
         for await (const piece of decodedText(decoding, request, kept)) {
           generated = kept.length;
-          clock.token();
+          if (piece.token !== undefined) clock.token();
           yield piece;
         }
       } finally {

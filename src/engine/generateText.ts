@@ -25,7 +25,7 @@ export async function generateText(
   for (;;) {
     const next = await generation.next();
     if (next.done) return { tokens, text, stats: next.value };
-    tokens.push(next.value.token);
+    if (next.value.token !== undefined) tokens.push(next.value.token);
     text += next.value.text;
     observer.token?.(next.value.text);
     decode.report(tokens.length, params.maxTokens ?? 0);

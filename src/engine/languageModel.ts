@@ -24,6 +24,12 @@ export interface Branch {
   readonly wanted: readonly (readonly number[])[];
 }
 
+/** A drawn token and the text that it completes; text that ends inside of a character comes behind the last token, with none of its own. */
+export interface Piece {
+  readonly token: number | undefined;
+  readonly text: string;
+}
+
 export interface LanguageModel {
   readonly name: string;
   readonly architecture: string;
@@ -36,7 +42,7 @@ export interface LanguageModel {
    * Prefill in chunks, then decode; yields each new token's id and the text it completed. Returns the measured stats.
    * Ends at an end token, a stop string or maxTokens; throws StoppedError when the signal fires, with the cache rolled back.
    */
-  generate(request: GenerateRequest): AsyncGenerator<{ token: number; text: string }, RunStats>;
+  generate(request: GenerateRequest): AsyncGenerator<Piece, RunStats>;
   /** Teacher-forced −ln p(token[i+1] | token[0..i]), length tokens.length − 1. */
   scoreTokens(
     tokens: readonly number[],

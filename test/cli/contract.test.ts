@@ -1,6 +1,7 @@
 // The contract scripts rely on: exit statuses, one JSON object under --json, one line for what went wrong.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -178,6 +179,24 @@ describe("lectern", () => {
       assert.equal(tokens.status, 0, tokens.stderr);
       const back = await lectern(["detokenize", "-"], { input: tokens.stdout });
       assert.equal(back.stdout, text);
+    });
+
+    it("reads a text of another encoding, and refuses what is none", async () => {
+      const text = "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich.";
+      for (const bytes of [Buffer.from(text, "latin1"), Buffer.from(`\ufeff${text}`, "utf16le")]) {
+        const tokens = await lectern(["tokenize", file("old.txt", bytes), "--json"]);
+        const back = await lectern(["detokenize", "-"], { input: tokens.stdout });
+        assert.equal(back.stdout.trim(), text);
+      }
+      const binary = file("data.bin", Buffer.from([0, 1, 2, 3, 0, 255, 7, 0]));
+      await assertFails(["tokenize", binary], /data\.bin is binary, .*give text/);
+    });
+
+    it("refuses a pipe that nobody may write to", async function () {
+      if (process.platform === "win32") skip(this, "no pipes in folders on Windows");
+      const pipe = join(folder, "pipe.txt");
+      execFileSync("mkfifo", [pipe]);
+      await assertFails(["tokenize", pipe], /pipe\.txt is a pipe: .*standard input/);
     });
 
     it("refuses token ids outside the vocabulary", async () => {

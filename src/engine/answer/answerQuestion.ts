@@ -122,7 +122,7 @@ export async function answerQuestion(
 
 const NOTHING_FOUND: Draft = {
   found: false,
-  answer: "Nothing in the text answers this.",
+  answer: "No passage has a word of the question, so none was read: ask in other words.",
   citations: [],
 };
 

@@ -46,7 +46,7 @@ export async function runModel(model: LanguageModel, request: RunRequest): Promi
         return { text, tokens, stats: next.value, ...(isCut && { isCut }) };
       }
       text += next.value.text;
-      tokens.push(next.value.token);
+      if (next.value.token !== undefined) tokens.push(next.value.token);
       onText?.(next.value.text);
       decode.report(tokens.length, settings.maxTokens ?? 0);
     }

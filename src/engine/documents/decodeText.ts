@@ -8,6 +8,11 @@ const SAMPLE_BYTES = 65536;
 const MIN_CONFIDENCE = 25;
 const PDF_MAGIC = [0x25, 0x50, 0x44, 0x46, 0x2d];
 const MAX_CONTROL_SHARE = 0.01;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is counted
+const CONTROLS = /[\u0000-\u0008\u000e-\u001a\u001c-\u001f\u007f-\u009f]/g;
+const C1 = /[\u0080-\u009f]/g;
+/** What windows-1252 has from 0x80 to 0x9f; five places are empty and stay as they are. */
+const WINDOWS_1252 = "€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ";
 // Node's name where it differs from chardet's.
 const DECODER_NAMES: Readonly<Record<string, string>> = { GB18030: "gb18030", ASCII: "utf-8" };
 
@@ -63,7 +68,9 @@ function sampleOf(bytes: Uint8Array): Uint8Array {
 
 function decodeAs(encoding: string, bytes: Uint8Array): string | undefined {
   try {
-    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
+    const decoder = new TextDecoder(encoding, { fatal: true });
+    const text = decoder.decode(bytes);
+    return decoder.encoding === "windows-1252" ? text.replace(C1, windows1252) : text;
   } catch (error) {
     // RangeError: an encoding Node does not know; TypeError: bytes that are not in this encoding.
     if (error instanceof RangeError || error instanceof TypeError) return undefined;
@@ -71,9 +78,13 @@ function decodeAs(encoding: string, bytes: Uint8Array): string | undefined {
   }
 }
 
+/** Some versions of Node decode windows-1252 as Latin-1, whose place for quotes, dashes and the euro is controls. */
+function windows1252(control: string): string {
+  return WINDOWS_1252[control.charCodeAt(0) - 0x80] ?? control;
+}
+
 function isMostlyControls(text: string): boolean {
   const sample = text.slice(0, SAMPLE_BYTES);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is counted
-  const controls = sample.match(/[\u0000-\u0008\u000e-\u001a\u001c-\u001f\u007f]/g)?.length ?? 0;
+  const controls = sample.match(CONTROLS)?.length ?? 0;
   return controls > sample.length * MAX_CONTROL_SHARE;
 }

@@ -137,7 +137,11 @@ async function parse(
   }
   const text = decodeText(bytes, format.declaredEncoding?.(headOf(bytes)));
   if (text === undefined) {
-    if (file.isNamed) throw new UserError(`${file.path} is a binary file: name a text file.`);
+    if (file.isNamed) {
+      throw new UserError(
+        `${file.path} is a binary file, or text in an encoding that was not recognised: name another file, or save it as UTF-8.`,
+      );
+    }
     return { reason: "binary file" };
   }
   const reason = file.isNamed ? undefined : textSkipReason(text, format.kind);

@@ -142,7 +142,7 @@ describe("answering with a model that copies spans", () => {
     const model = reader(saysYear);
     const answer = await ask("Who is Napoleon's gardener?", { model });
     assert.equal(answer.found, false);
-    assert.equal(answer.answer, "Nothing in the text answers this.");
+    assert.match(answer.answer, /^No passage has a word of the question.*ask in other words/);
     assert.equal(answer.notes, undefined);
     assert.deepEqual(model.prompts, []);
   });

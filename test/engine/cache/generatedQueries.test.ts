@@ -181,7 +181,7 @@ function suite(options: GpuOptions): void {
 async function begun(model: LanguageModel, prompt: readonly number[], wanted: number) {
   const tokens: number[] = [];
   for await (const { token } of model.generate({ prompt, maxTokens: 400, ignoreEnd: true })) {
-    tokens.push(token);
+    if (token !== undefined) tokens.push(token);
     if (tokens.length === wanted) break;
   }
   return tokens.slice(0, model.cacheStats().tokensRead - prompt.length);

@@ -211,6 +211,6 @@ function meanError(actual: ArrayLike<number>, expected: ArrayLike<number>): numb
 async function continued(model: LanguageModel, prompt: readonly number[], maxTokens: number) {
   const tokens: number[] = [];
   for await (const { token } of model.generate({ prompt, maxTokens, ignoreEnd: true }))
-    tokens.push(token);
+    if (token !== undefined) tokens.push(token);
   return tokens;
 }

@@ -24,7 +24,7 @@ describe("a model's cache, saved and restored", function () {
   async function continued(model: LanguageModel, prompt: readonly number[], maxTokens: number) {
     const tokens: number[] = [];
     for await (const { token } of model.generate({ prompt, maxTokens, ignoreEnd: true }))
-      tokens.push(token);
+      if (token !== undefined) tokens.push(token);
     return tokens;
   }
 

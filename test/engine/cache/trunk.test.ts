@@ -28,7 +28,7 @@ describe("branches of what a cache holds", function () {
     // Its own prompt again: the last token is read in any case where nothing is evicted.
     const next = [...prompt, 7];
     for await (const { token } of model.generate({ prompt: next, maxTokens: 6, ignoreEnd: true }))
-      tokens.push(token);
+      if (token !== undefined) tokens.push(token);
     return { logits, tokens };
   }
 

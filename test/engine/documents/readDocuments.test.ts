@@ -220,6 +220,26 @@ describe("reading documents", () => {
     });
   });
 
+  it("reads what windows-1252 has in place of controls, declared or not", async () => {
+    // “Smart” quotes – it’s 5 €. Then what only that encoding would have.
+    const bytes = Buffer.from(
+      "\x93Smart\x94 quotes \x96 it\x92s 5 \x80. Caf\xe9, na\xefve.",
+      "latin1",
+    );
+    const page = Buffer.concat([
+      Buffer.from('<html><head><meta charset="windows-1252"></head><body><p>'),
+      bytes,
+      Buffer.from("</p></body></html>"),
+    ]);
+    await withFiles({ "a.txt": bytes, "b.html": page }, async (folder) => {
+      const { documents } = await readDocuments([folder]);
+      assert.deepEqual(
+        documents.map(({ text }) => text.trim()),
+        Array(2).fill("“Smart” quotes – it’s 5 €. Café, naïve."),
+      );
+    });
+  });
+
   it("reads Hongloumeng's GB18030", async function () {
     const { documents } = await readDocuments([testData(this, "texts/hongloumeng.txt")]);
     assert.match(documents[0]?.text ?? "", /满纸荒唐言，一把辛酸泪/);

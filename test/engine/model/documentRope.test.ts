@@ -75,6 +75,6 @@ async function generate(
   for (;;) {
     const { done, value } = await stream.next();
     if (done) return { tokens: tokens.slice(0, value.generatedTokens), stats: value };
-    tokens.push(value.token);
+    if (value.token !== undefined) tokens.push(value.token);
   }
 }

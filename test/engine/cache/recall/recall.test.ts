@@ -173,6 +173,6 @@ async function generate(
     const { done, value } = await stream.next();
     // Text that the last token completes late comes with its id once more.
     if (done) return { tokens: tokens.slice(0, value.generatedTokens), stats: value };
-    tokens.push(value.token);
+    if (value.token !== undefined) tokens.push(value.token);
   }
 }
