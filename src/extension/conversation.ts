@@ -2,8 +2,8 @@
 
 import type { ChatAction, ChatTurn, ModelSettings, Progress } from "../protocol.ts";
 import type { Chat, ChatStore } from "./chatStore.ts";
-import { StoppedError } from "./engineClient.ts";
-import { type EngineProcess, isEngineLost } from "./engineProcess.ts";
+import { EngineLostError, StoppedError, UnresponsiveError } from "./engineClient.ts";
+import type { EngineProcess } from "./engineProcess.ts";
 import { answered, type Label, summarized } from "./turnResults.ts";
 
 /** What a question is about. */
@@ -213,10 +213,12 @@ function newChat(): Chat {
 
 function ending(error: unknown): Partial<ChatTurn> {
   if (error instanceof StoppedError) return { state: "stopped" };
-  if (isEngineLost(error)) {
+  if (error instanceof EngineLostError) {
     const message = "The engine ended in the middle of this answer and starts again.";
     return { state: "failed", error: { message, action: "showLog" } };
   }
+  if (error instanceof UnresponsiveError)
+    return { state: "failed", error: { message: error.message, action: "restartEngine" } };
   const message = error instanceof Error ? error.message : String(error);
   const action: ChatAction = error instanceof CannotAskError ? error.action : "showLog";
   return { state: "failed", error: { message, action } };

@@ -268,6 +268,29 @@ describe("Lectern in VS Code", function () {
     assert.ok(kept > before, `${kept} characters of at least ${before} were kept`);
   });
 
+  it("stops an answer of an engine that hangs, and offers another engine", async function () {
+    if (process.platform === "win32") skip(this, "needs SIGSTOP");
+    const turn = await window.ask("Tell me about the lighthouse.");
+    const text = turn.locator(".markdown");
+    await text.waitFor();
+    await growsBeyond(text, 10);
+    const { pid } = record();
+    process.kill(pid, "SIGSTOP");
+    await (await window.chat()).getByRole("button", { name: "Stop" }).click();
+    assert.equal(await window.ended(turn), "stopped");
+    assert.ok((await text.innerText()).length > 10);
+    const toast = window.page.locator(".notification-toast", { hasText: "does not answer" });
+    await toast.waitFor();
+    await screenshot("hang-dark");
+    await toast.getByText("Restart Engine", { exact: true }).click();
+    for (;;) {
+      const now = findRecord()?.pid;
+      if (now !== undefined && now !== pid) break;
+      await window.page.waitForTimeout(50);
+    }
+    assert.throws(() => process.kill(pid, 0), /ESRCH/);
+  });
+
   it("keeps a partial answer when the engine is killed, and answers the next question", async () => {
     const turn = await window.ask("Tell me about the lighthouse.");
     const text = turn.locator(".markdown");
