@@ -213,13 +213,21 @@ function newChat(): Chat {
 
 function ending(error: unknown): Partial<ChatTurn> {
   if (error instanceof StoppedError) return { state: "stopped" };
-  if (error instanceof EngineLostError) {
-    const message = "The engine ended in the middle of this answer and starts again.";
-    return { state: "failed", error: { message, action: "showLog" } };
-  }
-  if (error instanceof UnresponsiveError)
-    return { state: "failed", error: { message: error.message, action: "restartEngine" } };
-  const message = error instanceof Error ? error.message : String(error);
-  const action: ChatAction = error instanceof CannotAskError ? error.action : "showLog";
-  return { state: "failed", error: { message, action } };
+  return { state: "failed", error: { message: messageOf(error), action: actionFor(error) } };
+}
+
+/** What helps after `error`. */
+export function actionFor(error: unknown): ChatAction {
+  if (error instanceof CannotAskError) return error.action;
+  if (error instanceof UnresponsiveError) return "restartEngine";
+  if (error instanceof EngineLostError && !error.startsAgain) return "restartEngine";
+  return "showLog";
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof EngineLostError))
+    return error instanceof Error ? error.message : String(error);
+  return error.startsAgain
+    ? "The engine ended in the middle of this answer and starts again."
+    : "The engine ended in the middle of this answer and was not started again: it had crashed too often.";
 }

@@ -27,6 +27,12 @@ export type Result<M extends keyof Requests> = Requests[M]["result"];
 /** The engine ended, or was killed, while a request was running. */
 export class EngineLostError extends Error {
   override readonly name = "EngineLostError";
+  /** False when it has crashed too often. */
+  readonly startsAgain: boolean;
+  constructor(message: string, startsAgain = true) {
+    super(message);
+    this.startsAgain = startsAgain;
+  }
 }
 
 /** The request was stopped as asked. */

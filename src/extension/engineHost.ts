@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { commands, type ExtensionContext, l10n, window, workspace } from "vscode";
 import type { EngineStatus } from "../protocol.ts";
+import { CannotAskError } from "./conversation.ts";
 import { endEngine } from "./endEngine.ts";
 import { launchEngine } from "./engineLaunch.ts";
 import { EngineProcess } from "./engineProcess.ts";
@@ -24,23 +25,29 @@ export function createEngine(
     client: workspace.name ?? "window",
   });
   return new EngineProcess({
-    launch: (listener, signal) => {
-      if (!workspace.isTrusted)
-        throw new Error(l10n.t("Lectern runs nothing in an untrusted workspace."));
-      return launchEngine({
+    check: requireTrust,
+    launch: (listener, signal) =>
+      launchEngine({
         ...place(),
         node: () => findNode({ setting: ownSetting("nodePath"), extensionPath, env: process.env }),
         engine: join(extensionPath, "dist", "engine.mjs"),
         env: process.env,
         listener,
         signal,
-      });
-    },
+      }),
     end: () => endEngine(place()),
     onStatus,
     onLog: (level, message) => writeLog(log, level, message),
     onGaveUp: (message) => void offerHelp(message, log),
   });
+}
+
+function requireTrust(): void {
+  if (workspace.isTrusted) return;
+  throw new CannotAskError(
+    l10n.t("Lectern runs nothing in an untrusted workspace."),
+    "manageTrust",
+  );
 }
 
 async function offerHelp(message: string, log: Log): Promise<void> {

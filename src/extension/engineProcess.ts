@@ -5,6 +5,7 @@ import type { EngineSnapshot, EngineStatus, Observer, Requests } from "../protoc
 import {
   type EngineClient,
   type EngineListener,
+  EngineLostError,
   type Params,
   type Result,
   StoppedError,
@@ -14,6 +15,8 @@ import type { Launched } from "./engineLaunch.ts";
 import { RestartPolicy } from "./restartPolicy.ts";
 
 export interface EngineProcessOptions {
+  /** Throws where nothing may run as things are, which is no failure of the engine. */
+  check(): void;
   /** Attach to the engine, or start it; `signal` gives that up. */
   launch(listener: EngineListener, signal: AbortSignal): Promise<Launched>;
   /** End the engine for all windows, whether it answers or hangs. */
@@ -66,12 +69,14 @@ export class EngineProcess {
       return await client.request(method, params, { observer, signal });
     } catch (error) {
       if (error instanceof StoppedError && !error.isAcknowledged) void this.#lookAfter(client);
-      throw error;
+      if (!(error instanceof EngineLostError)) throw error;
+      throw new EngineLostError(error.message, this.#policy.mayStart(performance.now()));
     }
   }
 
   /** End the engine, for all windows, and start it again. */
   async restart(): Promise<void> {
+    this.#options.check();
     this.#policy.reset();
     this.#attempt?.abort();
     this.#attempt = undefined;
@@ -104,6 +109,7 @@ export class EngineProcess {
   }
 
   async #client(): Promise<EngineClient> {
+    this.#options.check();
     if (!this.#launching && !this.#policy.mayStart(performance.now())) {
       const message = this.#status.state === "failed" ? this.#status.message : TOO_MANY_CRASHES;
       throw new Error(message);

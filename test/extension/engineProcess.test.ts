@@ -66,6 +66,7 @@ describe("engine process", () => {
     const gaveUp: string[] = [];
     const at = { runtimeFolder, name: "test", client: "test" };
     const window = new EngineProcess({
+      check: () => {},
       launch: (listener, signal) =>
         launchEngine({
           ...at,
@@ -138,9 +139,14 @@ describe("engine process", () => {
 
   it("is not started a fifth time within three minutes, and says so once", async () => {
     const { window, ask, gaveUp } = open(newFolder());
+    const startsAgain: boolean[] = [];
     for (let crash = 0; crash < 5; crash++) {
-      await assert.rejects(ask("crash"), EngineLostError);
+      await assert.rejects(ask("crash"), (error) => {
+        assert.ok(error instanceof EngineLostError);
+        return startsAgain.push(error.startsAgain) > crash;
+      });
     }
+    assert.deepEqual(startsAgain, [true, true, true, true, false]);
     await until(() => gaveUp.length > 0);
     assert.equal(gaveUp.length, 1);
     assert.equal(window.status.state, "failed");
@@ -180,7 +186,7 @@ describe("engine process", () => {
     const answer = ask("slow", () => {
       if (restarted.length === 0) restarted.push(window.restart());
     });
-    await assert.rejects(answer, (error) => error instanceof EngineLostError);
+    await assert.rejects(answer, (error) => error instanceof EngineLostError && error.startsAgain);
     await restarted[0];
   });
 
@@ -249,6 +255,25 @@ describe("engine process", () => {
     assert.equal(broken.window.status.state, "failed");
   });
 
+  it("has not failed where nothing may run", async () => {
+    const statuses: EngineStatus[] = [];
+    const untrusted = new Error("Not here.");
+    const window = new EngineProcess({
+      check: () => {
+        throw untrusted;
+      },
+      launch: () => assert.fail("launched"),
+      end: () => assert.fail("ended"),
+      onStatus: (status) => statuses.push(status),
+      onLog: () => {},
+      onGaveUp: () => {},
+    });
+    await assert.rejects(window.request("snapshot", {}), untrusted);
+    await assert.rejects(window.restart(), untrusted);
+    assert.deepEqual(statuses, []);
+    assert.equal(window.status.state, "stopped");
+  });
+
   it("restarts for all windows, which is no crash to any of them", async () => {
     const folder = newFolder();
     const first = open(folder);
@@ -267,6 +292,10 @@ describe("engine process", () => {
 describe("ending an engine", () => {
   let runtimeFolder: string;
   let other: ChildProcess;
+
+  before(function () {
+    if (process.platform === "win32") skip(this, "needs command lines and Unix sockets");
+  });
 
   beforeEach(() => {
     runtimeFolder = mkdtempSync(join(tmpdir(), "lectern-end-"));

@@ -107,8 +107,16 @@ describe("Lectern in VS Code", function () {
     await chat.getByText("This workspace is not trusted").waitFor();
     assert.equal(await chat.getByRole("textbox", { name: "Question" }).isDisabled(), true);
     assert.equal(await chat.locator(".pick-label").last().innerText(), "Lectern Mini");
+    await stranger.command("Lectern: Show Cache Stats");
+    const manage = stranger.page.locator(".notification-toast").getByText("Manage Trust");
+    await manage.waitFor();
     assert.equal(findRecord(), undefined, "an engine was started");
     assert.equal(existsSync(join(untrusted, "ran")), false);
+    // That was no failure of the engine, which shows once the workspace is trusted.
+    await manage.click();
+    await stranger.page.getByRole("button", { name: "Trust", exact: true }).click();
+    const name = "The engine starts with the first question";
+    await stranger.page.getByRole("button", { name }).waitFor();
     await stranger.close();
     rmSync(untrusted, { recursive: true, force: true });
   });
