@@ -12,7 +12,7 @@ import {
 } from "vscode";
 import type { EngineStatus, Fidelity, IngestParams, Observer } from "../protocol.ts";
 import { cacheStatsErrorHtml, cacheStatsHtml, PAGE_COMMANDS } from "./cacheStats.ts";
-import type { Subject } from "./conversation.ts";
+import { CannotAskError, type Subject } from "./conversation.ts";
 import { StoppedError } from "./engineClient.ts";
 import type { EngineProcess } from "./engineProcess.ts";
 import { modelSettings } from "./settings.ts";
@@ -31,11 +31,13 @@ export class CacheStatsView {
     this.#engine = engine;
   }
 
+  /** @throws CannotAskError, without a page, where nothing may run */
   async show(): Promise<void> {
+    const body = await this.#bodyOrReason();
     const media = Uri.joinPath(this.#extensionUri, "media");
     this.#panel ??= this.#open(media);
     this.#panel.reveal();
-    await this.#refresh();
+    this.#render(body);
   }
 
   /** Read the whole of `subject` into a saved cache, and show what it holds. */
@@ -108,22 +110,34 @@ export class CacheStatsView {
     panel.onDidDispose(() => {
       this.#panel = undefined;
     });
-    // What changed while another tab covered it.
+    let wasVisible = true;
     panel.onDidChangeViewState(() => {
-      if (panel.visible && !this.#isWaiting) void this.#refresh();
+      // What changed while another tab covered it.
+      if (panel.visible && !wasVisible && !this.#isWaiting) void this.#refresh();
+      wasVisible = panel.visible;
     });
     return panel;
   }
 
   async #refresh(): Promise<void> {
-    const body = await this.#body().catch((error: unknown) => {
+    this.#render(await this.#bodyOrReason());
+  }
+
+  async #bodyOrReason(): Promise<string> {
+    try {
+      return await this.#body();
+    } catch (error) {
+      if (error instanceof CannotAskError) throw error;
       const reason = error instanceof Error ? error.message : String(error);
       return cacheStatsErrorHtml(reason, l10n.t);
-    });
+    }
+  }
+
+  #render(body: string): void {
     if (!this.#panel) return;
     const { webview } = this.#panel;
     const css = webview.asWebviewUri(Uri.joinPath(this.#extensionUri, "media", "cacheStats.css"));
-    webview.html = `<!DOCTYPE html>
+    const html = `<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -133,6 +147,8 @@ export class CacheStatsView {
 </head>
 <body><main>${body}</main></body>
 </html>`;
+    // Setting it draws the page anew, though it be the same.
+    if (webview.html !== html) webview.html = html;
   }
 
   async #body(): Promise<string> {

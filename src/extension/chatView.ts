@@ -14,32 +14,16 @@ import {
   window,
   workspace,
 } from "vscode";
-import type {
-  ChatAction,
-  ChatSurroundings,
-  ChatTurn,
-  FromWebview,
-  ToWebview,
-} from "../protocol.ts";
+import type { ChatSurroundings, ChatTurn, FromWebview, ToWebview } from "../protocol.ts";
 import { chatPage } from "./chatPage.ts";
 import { modelLabel } from "./chooseModel.ts";
 import type { Contribution } from "./contribution.ts";
 import { CannotAskError, type Conversation, type Subject } from "./conversation.ts";
 import type { EngineProcess } from "./engineProcess.ts";
+import { ACTIONS, explain } from "./helpActions.ts";
 import { locateQuote } from "./locateQuote.ts";
 import { openCitation } from "./openCitation.ts";
 import type { Scope } from "./scope.ts";
-
-const ACTIONS: Record<ChatAction, string> = {
-  chooseScope: "lectern.chooseScope",
-  chooseModel: "lectern.chooseModel",
-  showHistory: "lectern.showHistory",
-  showCacheStats: "lectern.showCacheStats",
-  showLog: "lectern.showLog",
-  restartEngine: "lectern.restartEngine",
-  openFolder: "workbench.action.files.openFolder",
-  manageTrust: "workbench.trust.manage",
-};
 
 export interface ChatViewParts {
   readonly extensionUri: Uri;
@@ -198,11 +182,7 @@ export class ChatView implements Contribution, WebviewViewProvider {
       await work();
     } catch (error) {
       if (!(error instanceof CannotAskError)) throw error;
-      const help = helpLabels[error.action];
-      const picked = help
-        ? await window.showWarningMessage(error.message, l10n.t(help))
-        : await window.showWarningMessage(error.message);
-      if (picked) await commands.executeCommand(ACTIONS[error.action]);
+      await explain(error);
     }
   }
 
@@ -241,9 +221,3 @@ export class ChatView implements Contribution, WebviewViewProvider {
     if (this.#isReady) void this.#view?.webview.postMessage(message);
   }
 }
-
-const helpLabels: Partial<Record<ChatAction, string>> = {
-  manageTrust: "Manage Trust",
-  openFolder: "Open Folder",
-  chooseScope: "Choose",
-};

@@ -16,6 +16,7 @@ import { chooseModel } from "./chooseModel.ts";
 import type { Contribution } from "./contribution.ts";
 import type { Conversation } from "./conversation.ts";
 import type { EngineProcess } from "./engineProcess.ts";
+import { explain } from "./helpActions.ts";
 import type { Log } from "./log.ts";
 import type { Scope } from "./scope.ts";
 
@@ -90,8 +91,7 @@ export class Commands implements Contribution {
         } catch (error) {
           const message = error instanceof Error ? error.message : String(error);
           this.#parts.log.error(`${id}: ${message}`);
-          const showLog = l10n.t("Show Log");
-          if ((await window.showErrorMessage(message, showLog)) === showLog) this.#parts.log.show();
+          await explain(error);
         }
       };
       context.subscriptions.push(commands.registerCommand(id, run));

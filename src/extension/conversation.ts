@@ -2,8 +2,8 @@
 
 import type { ChatAction, ChatTurn, ModelSettings, Progress } from "../protocol.ts";
 import type { Chat, ChatStore } from "./chatStore.ts";
-import { StoppedError } from "./engineClient.ts";
-import { type EngineProcess, isEngineLost } from "./engineProcess.ts";
+import { EngineLostError, StoppedError, UnresponsiveError } from "./engineClient.ts";
+import type { EngineProcess } from "./engineProcess.ts";
 import { answered, type Label, summarized } from "./turnResults.ts";
 
 /** What a question is about. */
@@ -224,11 +224,21 @@ function newChat(): Chat {
 
 function ending(error: unknown): Partial<ChatTurn> {
   if (error instanceof StoppedError) return { state: "stopped" };
-  if (isEngineLost(error)) {
-    const message = "The engine ended in the middle of this answer and starts again.";
-    return { state: "failed", error: { message, action: "showLog" } };
-  }
-  const message = error instanceof Error ? error.message : String(error);
-  const action: ChatAction = error instanceof CannotAskError ? error.action : "showLog";
-  return { state: "failed", error: { message, action } };
+  return { state: "failed", error: { message: messageOf(error), action: actionFor(error) } };
+}
+
+/** What helps after `error`. */
+export function actionFor(error: unknown): ChatAction {
+  if (error instanceof CannotAskError) return error.action;
+  if (error instanceof UnresponsiveError) return "restartEngine";
+  if (error instanceof EngineLostError && !error.startsAgain) return "restartEngine";
+  return "showLog";
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof EngineLostError))
+    return error instanceof Error ? error.message : String(error);
+  return error.startsAgain
+    ? "The engine ended in the middle of this answer and starts again."
+    : "The engine ended in the middle of this answer and was not started again: it had crashed too often.";
 }

@@ -5,6 +5,7 @@ import { connect, type Socket } from "node:net";
 import {
   CancellationTokenSource,
   createMessageConnection,
+  ErrorCodes,
   type MessageConnection,
   ResponseError,
   SocketMessageReader,
@@ -26,12 +27,45 @@ export type Result<M extends keyof Requests> = Requests[M]["result"];
 /** The engine ended, or was killed, while a request was running. */
 export class EngineLostError extends Error {
   override readonly name = "EngineLostError";
+  /** False when it has crashed too often. */
+  readonly startsAgain: boolean;
+  constructor(message: string, startsAgain = true) {
+    super(message);
+    this.startsAgain = startsAgain;
+  }
 }
 
 /** The request was stopped as asked. */
 export class StoppedError extends Error {
   override readonly name = "StoppedError";
+  /** False when the engine had not said so in time. */
+  readonly isAcknowledged: boolean;
+  constructor(message: string, isAcknowledged = true) {
+    super(message);
+    this.isAcknowledged = isAcknowledged;
+  }
 }
+
+/** The engine is there and does not answer: it hangs, or is far busier than it should ever be. */
+export class UnresponsiveError extends Error {
+  override readonly name = "UnresponsiveError";
+}
+
+/** How a request is followed and ended. */
+export interface Following {
+  /** Hears its tokens and progress. */
+  readonly observer?: Observer | undefined;
+  /** Cancels it in the engine. */
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds until the engine counts as unresponsive; for requests that are answered at once. */
+  readonly limitMs?: number | undefined;
+}
+
+/**
+ * Milliseconds for which a stopped request waits for the engine's word. Its work is cut into pieces of 100 ms, and its event
+ * loop is busy for a second or two while a model is loaded.
+ */
+const STOP_MS = 3000;
 
 export interface EngineListener {
   status(status: Events["status"]): void;
@@ -41,6 +75,7 @@ export interface EngineListener {
 }
 
 export class EngineClient {
+  readonly #record: EngineRecord;
   readonly #socket: Socket;
   readonly #rpc: MessageConnection;
   readonly #observers = new Map<string, Observer>();
@@ -48,18 +83,19 @@ export class EngineClient {
   #hasStopped = false;
   #nextStream = 0;
 
-  /** Connect and shake hands; throws when nobody answers there or the engine refuses. */
+  /** Connect and shake hands, each within `limitMs`; throws when nobody answers there or the engine refuses. */
   static async connect(
     record: EngineRecord,
     client: string,
     listener: EngineListener,
+    limitMs: number,
   ): Promise<{ client: EngineClient; snapshot: EngineSnapshot }> {
-    const socket = await open(record.socket);
-    const made = new EngineClient(socket, listener);
+    const socket = await open(record, limitMs);
+    const made = new EngineClient(record, socket, listener);
     const { token } = record;
     const params = { token, protocolVersion: PROTOCOL_VERSION, client };
     try {
-      const snapshot = await made.#send("initialize", params);
+      const snapshot = await made.#send("initialize", params, { limitMs });
       socket.on("close", () => listener.closed(made.#hasStopped));
       if (socket.destroyed) throw new EngineLostError("The engine has ended.");
       return { client: made, snapshot };
@@ -69,7 +105,8 @@ export class EngineClient {
     }
   }
 
-  private constructor(socket: Socket, listener: EngineListener) {
+  private constructor(record: EngineRecord, socket: Socket, listener: EngineListener) {
+    this.#record = record;
     this.#socket = socket;
     this.#rpc = createMessageConnection(
       new SocketMessageReader(socket),
@@ -97,17 +134,16 @@ export class EngineClient {
     this.#rpc.listen();
   }
 
-  /** Send a request; `observer` hears its tokens and progress, `signal` cancels it in the engine. */
+  /** Send a request. */
   async request<M extends keyof Requests>(
     method: M,
     params: Params<M>,
-    observer: Observer = {},
-    signal?: AbortSignal,
+    following: Following = {},
   ): Promise<Result<M>> {
     const streamId = String(this.#nextStream++);
-    this.#observers.set(streamId, observer);
+    this.#observers.set(streamId, following.observer ?? {});
     try {
-      return await this.#send(method, { ...params, streamId }, signal);
+      return await this.#send(method, { ...params, streamId }, following);
     } finally {
       this.#observers.delete(streamId);
     }
@@ -123,23 +159,40 @@ export class EngineClient {
   async #send<M extends keyof Requests>(
     method: M,
     params: Params<M>,
-    signal?: AbortSignal,
+    { signal, limitMs }: Following,
   ): Promise<Result<M>> {
     if (this.#socket.destroyed) throw new EngineLostError("The engine has ended.");
-    const cancellation = new CancellationTokenSource();
-    const cancel = () => cancellation.cancel();
     if (signal?.aborted) throw new StoppedError("Stopped.");
+    const cancellation = new CancellationTokenSource();
+    const timers: NodeJS.Timeout[] = [];
+    let cancel = () => {};
+    const late = new Promise<never>((_, reject) => {
+      const rejectAfter = (ms: number, error: Error) =>
+        void timers.push(setTimeout(() => reject(error), ms));
+      if (limitMs !== undefined) rejectAfter(limitMs, unresponsive(this.#record));
+      cancel = () => {
+        cancellation.cancel();
+        rejectAfter(STOP_MS, new StoppedError("Stopped.", false));
+      };
+    });
     signal?.addEventListener("abort", cancel);
     try {
       const answer: Promise<Result<M>> = this.#rpc.sendRequest(method, params, cancellation.token);
-      return await Promise.race([answer, this.#lost]);
+      return await Promise.race([answer, this.#lost, late]);
     } catch (error) {
       throw asClientError(error, this.#socket.destroyed);
     } finally {
       signal?.removeEventListener("abort", cancel);
+      for (const timer of timers) clearTimeout(timer);
       cancellation.dispose();
     }
   }
+}
+
+function unresponsive({ pid }: EngineRecord): UnresponsiveError {
+  return new UnresponsiveError(
+    `The engine, process ${pid}, does not answer. Lectern: Restart Engine ends it, for all windows, and starts another.`,
+  );
 }
 
 function asClientError(error: unknown, isLost: boolean): unknown {
@@ -147,15 +200,22 @@ function asClientError(error: unknown, isLost: boolean): unknown {
     return new StoppedError(error.message);
   if (error instanceof ResponseError && error.code === ERROR_CODES.user)
     return new Error(error.message);
+  // This side has closed the connection while the request was running.
+  if (error instanceof ResponseError && error.code === ErrorCodes.PendingResponseRejected)
+    return new EngineLostError("The engine has ended.");
   if (error instanceof ResponseError) return error;
+  if (error instanceof StoppedError || error instanceof UnresponsiveError) return error;
   if (isLost) return new EngineLostError("The engine has ended.");
   return error;
 }
 
-function open(path: string): Promise<Socket> {
+function open(record: EngineRecord, limitMs: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect(path);
+    const socket = connect(record.socket);
+    const timer = setTimeout(() => socket.destroy(unresponsive(record)), limitMs);
+    socket.once("close", () => clearTimeout(timer));
     socket.once("connect", () => {
+      clearTimeout(timer);
       socket.off("error", reject);
       resolve(socket);
     });

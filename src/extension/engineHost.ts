@@ -3,6 +3,8 @@
 import { join } from "node:path";
 import { commands, type ExtensionContext, l10n, window, workspace } from "vscode";
 import type { EngineStatus } from "../protocol.ts";
+import { CannotAskError } from "./conversation.ts";
+import { endEngine } from "./endEngine.ts";
 import { launchEngine } from "./engineLaunch.ts";
 import { EngineProcess } from "./engineProcess.ts";
 import { type Log, writeLog } from "./log.ts";
@@ -17,24 +19,35 @@ export function createEngine(
   onStatus: (status: EngineStatus) => void,
 ): EngineProcess {
   const version: string = extension.packageJSON.version;
+  const place = () => ({
+    runtimeFolder: runtimeFolder(process.env),
+    name: engineName(extensionPath, version),
+    client: workspace.name ?? "window",
+  });
   return new EngineProcess({
-    launch: (listener) => {
-      if (!workspace.isTrusted)
-        throw new Error(l10n.t("Lectern runs nothing in an untrusted workspace."));
-      return launchEngine({
+    check: requireTrust,
+    launch: (listener, signal) =>
+      launchEngine({
+        ...place(),
         node: () => findNode({ setting: ownSetting("nodePath"), extensionPath, env: process.env }),
         engine: join(extensionPath, "dist", "engine.mjs"),
-        runtimeFolder: runtimeFolder(process.env),
-        name: engineName(extensionPath, version),
         env: process.env,
-        client: workspace.name ?? "window",
         listener,
-      });
-    },
+        signal,
+      }),
+    end: () => endEngine(place()),
     onStatus,
     onLog: (level, message) => writeLog(log, level, message),
     onGaveUp: (message) => void offerHelp(message, log),
   });
+}
+
+function requireTrust(): void {
+  if (workspace.isTrusted) return;
+  throw new CannotAskError(
+    l10n.t("Lectern runs nothing in an untrusted workspace."),
+    "manageTrust",
+  );
 }
 
 async function offerHelp(message: string, log: Log): Promise<void> {

@@ -2,29 +2,35 @@
 // wait for its record to appear.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { type EngineRecord, type EngineSnapshot, ERROR_CODES } from "../protocol.ts";
-import { EngineClient, type EngineListener } from "./engineClient.ts";
+import { setTimeout } from "node:timers/promises";
+import { type EngineSnapshot, ERROR_CODES } from "../protocol.ts";
+import { EngineClient, type EngineListener, UnresponsiveError } from "./engineClient.ts";
 import { engineEnvironment } from "./engineEnvironment.ts";
+import { type EnginePlace, readRecord } from "./engineRecord.ts";
 import { takeLock } from "./launchLock.ts";
 
 const START_MS = 30_000;
 const POLL_MS = 25;
+/**
+ * Milliseconds an engine may take to greet a window. Loading a model keeps its event loop busy for a second or two, a few times
+ * that on a busy machine; it is other windows' engine, too, so that one which takes longer is reported and not ended.
+ */
+const ATTACH_MS = 10_000;
 
-export interface LaunchOptions {
+export interface LaunchOptions extends EnginePlace {
   /** The Node to run, found only when the engine has to be started. */
   readonly node: () => Promise<string>;
   /** Path of the engine's bundle. */
   readonly engine: string;
-  readonly runtimeFolder: string;
-  readonly name: string;
   readonly env: NodeJS.ProcessEnv;
-  /** What this window calls itself in the engine's log. */
-  readonly client: string;
   readonly listener: EngineListener;
+  /** Gives the launch up; an engine that has not greeted this window yet is ended. */
+  readonly signal: AbortSignal;
+  /** Instead of ATTACH_MS. */
+  readonly attachMs?: number;
 }
 
 export interface Launched {
@@ -47,26 +53,28 @@ export async function launchEngine(options: LaunchOptions): Promise<Launched> {
         release();
       }
     }
-    await pause();
+    await pause(options.signal);
   }
   throw new Error(`The engine did not start within ${START_MS / 1000} s: see the log.`);
 }
 
-/** Undefined when no engine answers. An engine that refuses this window is an error: another would not help. */
+/** Undefined when no engine answers. An engine that refuses this window, or hangs, is an error: another would not help. */
 async function attach(options: LaunchOptions): Promise<Launched | undefined> {
-  const record = readRecord(join(options.runtimeFolder, `${options.name}.json`));
+  const record = readRecord(options);
   if (!record) return undefined;
+  const { client, listener, attachMs = ATTACH_MS } = options;
   try {
-    return await EngineClient.connect(record, options.client, options.listener);
+    return await EngineClient.connect(record, client, listener, attachMs);
   } catch (error) {
-    if (isRefusal(error)) throw error;
+    if (isRefusal(error) || error instanceof UnresponsiveError) throw error;
     return undefined;
   }
 }
 
 async function start(options: LaunchOptions, deadline: number): Promise<Launched> {
   const node = await options.node();
-  const { engine, runtimeFolder, name, listener } = options;
+  const { engine, runtimeFolder, name, listener, signal } = options;
+  signal.throwIfAborted();
   listener.log("info", `Starting the engine: ${node} ${engine}`);
   const child = spawn(node, [engine, "--runtime-folder", runtimeFolder, "--name", name], {
     cwd: homedir(),
@@ -77,14 +85,19 @@ async function start(options: LaunchOptions, deadline: number): Promise<Launched
   });
   child.unref();
   const failure = watch(child, listener);
-  while (Date.now() < deadline) {
-    const launched = await attach(options);
-    if (launched) return launched;
-    if (failure.message !== undefined) throw new Error(failure.message);
-    await pause();
+  try {
+    while (Date.now() < deadline) {
+      const launched = await attach(options);
+      if (launched) return launched;
+      if (failure.message !== undefined) throw new Error(failure.message);
+      await pause(signal);
+    }
+    throw new Error(`The engine did not start within ${START_MS / 1000} s: see the log.`);
+  } catch (error) {
+    // One that has published itself may be in use by other windows.
+    if (!(error instanceof UnresponsiveError)) child.kill("SIGKILL");
+    throw error;
   }
-  child.kill();
-  throw new Error(`The engine did not start within ${START_MS / 1000} s: see the log.`);
 }
 
 /** Pass the child's standard error to the log; the result's message is set when the child has ended. */
@@ -105,31 +118,11 @@ function watch(child: ChildProcess, listener: EngineListener): { message?: strin
     const how = signal ? `signal ${signal}` : `status ${code}`;
     listener.log(code === 0 ? "info" : "error", `The engine ended with ${how}.`);
     // Its last words may still be in the pipe.
-    setTimeout(() => {
+    void setTimeout(50).then(() => {
       failure.message ??= `The engine ended with ${how}. ${lines.at(-1) ?? ""}`.trim();
-    }, 50);
+    });
   });
   return failure;
-}
-
-/** The record, if its owner alone could have written it. */
-function readRecord(path: string): EngineRecord | undefined {
-  let file: number;
-  try {
-    file = openSync(path, "r");
-  } catch {
-    return undefined; // no engine has published here
-  }
-  try {
-    const status = fstatSync(file);
-    const isMine =
-      process.platform === "win32" ||
-      (status.uid === process.getuid?.() && (status.mode & 0o077) === 0);
-    if (!isMine) throw new Error(`${path} can be written by others: remove it.`);
-    return JSON.parse(readFileSync(file, "utf8"));
-  } finally {
-    closeSync(file);
-  }
 }
 
 function isRefusal(error: unknown): boolean {
@@ -137,6 +130,6 @@ function isRefusal(error: unknown): boolean {
   return code === ERROR_CODES.protocolVersion;
 }
 
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, POLL_MS));
+function pause(signal: AbortSignal): Promise<void> {
+  return setTimeout(POLL_MS, undefined, { signal });
 }

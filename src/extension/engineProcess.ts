@@ -2,25 +2,43 @@
 // Knows nothing of VS Code, so that its policy can be tested without it.
 
 import type { EngineSnapshot, EngineStatus, Observer, Requests } from "../protocol.ts";
-import type { EngineListener } from "./engineClient.ts";
-import { type EngineClient, EngineLostError, type Params, type Result } from "./engineClient.ts";
+import {
+  type EngineClient,
+  type EngineListener,
+  EngineLostError,
+  type Params,
+  type Result,
+  StoppedError,
+  UnresponsiveError,
+} from "./engineClient.ts";
 import type { Launched } from "./engineLaunch.ts";
 import { RestartPolicy } from "./restartPolicy.ts";
 
 export interface EngineProcessOptions {
-  launch(listener: EngineListener): Promise<Launched>;
+  /** Throws where nothing may run as things are, which is no failure of the engine. */
+  check(): void;
+  /** Attach to the engine, or start it; `signal` gives that up. */
+  launch(listener: EngineListener, signal: AbortSignal): Promise<Launched>;
+  /** End the engine for all windows, whether it answers or hangs. */
+  end(): Promise<void>;
   onStatus(status: EngineStatus): void;
   onLog: EngineListener["log"];
-  /** Called when the engine has crashed too often to be started again. */
+  /** Called when only the user can help: the engine has crashed too often to be started again, or hangs. */
   onGaveUp(message: string): void;
 }
+
+/** Milliseconds for a sign of life from an engine that has not answered Stop. */
+const SIGN_OF_LIFE_MS = 2000;
 
 export class EngineProcess {
   readonly #options: EngineProcessOptions;
   readonly #policy = new RestartPolicy();
   #launching: Promise<EngineClient> | undefined;
-  /** Tells events of the present connection from those of an earlier one. */
-  #attempt: object | undefined;
+  /** Tells events of the present connection from those of an earlier one; aborted when it is given up. */
+  #attempt: AbortController | undefined;
+  #attached: EngineClient | undefined;
+  /** The end of the last engine, which the next one waits for. */
+  #ending: Promise<void> | undefined;
   #restart: NodeJS.Timeout | undefined;
   #status: EngineStatus = { state: "stopped" };
   #snapshot: EngineSnapshot | undefined;
@@ -46,20 +64,28 @@ export class EngineProcess {
     observer: Observer = {},
     signal?: AbortSignal,
   ): Promise<Result<M>> {
-    const client = await this.#client();
-    return client.request(method, params, observer, signal);
+    const client = await unlessStopped(this.#client(), signal);
+    try {
+      return await client.request(method, params, { observer, signal });
+    } catch (error) {
+      if (error instanceof StoppedError && !error.isAcknowledged) void this.#lookAfter(client);
+      if (!(error instanceof EngineLostError)) throw error;
+      throw new EngineLostError(error.message, this.#policy.mayStart(performance.now()));
+    }
   }
 
   /** End the engine, for all windows, and start it again. */
   async restart(): Promise<void> {
-    clearTimeout(this.#restart);
+    this.#options.check();
     this.#policy.reset();
-    const running = await this.#launching?.catch(() => undefined);
+    this.#attempt?.abort();
+    this.#attempt = undefined;
     this.#launching = undefined;
-    if (running) {
-      await running.request("shutdown", {}).catch(() => {}); // gone already is as good
-      running.dispose();
-    }
+    this.#attached?.dispose();
+    this.#attached = undefined;
+    this.#ending ??= this.#options.end().finally(() => {
+      this.#ending = undefined;
+    });
     await this.#client();
   }
 
@@ -70,10 +96,23 @@ export class EngineProcess {
     this.#launching?.then((client) => client.dispose()).catch(() => {});
   }
 
-  #client(): Promise<EngineClient> {
+  /** Say so when the engine hangs; one that works on behind a Stop gives a sign of life. */
+  async #lookAfter(client: EngineClient): Promise<void> {
+    try {
+      await client.request("snapshot", {}, { limitMs: SIGN_OF_LIFE_MS });
+    } catch (error) {
+      if (!(error instanceof UnresponsiveError) || client !== this.#attached) return;
+      this.#options.onLog("error", error.message);
+      this.#setStatus({ state: "failed", message: error.message });
+      this.#options.onGaveUp(error.message);
+    }
+  }
+
+  async #client(): Promise<EngineClient> {
+    this.#options.check();
     if (!this.#launching && !this.#policy.mayStart(performance.now())) {
       const message = this.#status.state === "failed" ? this.#status.message : TOO_MANY_CRASHES;
-      return Promise.reject(new Error(message));
+      throw new Error(message);
     }
     clearTimeout(this.#restart);
     this.#launching ??= this.#launch();
@@ -82,20 +121,27 @@ export class EngineProcess {
 
   async #launch(): Promise<EngineClient> {
     this.#setStatus({ state: "starting" });
-    const attempt = {};
+    const attempt = new AbortController();
     this.#attempt = attempt;
     const isCurrent = () => this.#attempt === attempt && !this.#isDisposed;
+    const listener: EngineListener = {
+      status: (status) => isCurrent() && this.#setStatus(status),
+      log: this.#options.onLog,
+      closed: (isExpected) => isCurrent() && this.#closed(isExpected),
+    };
     try {
-      const { client, snapshot } = await this.#options.launch({
-        status: (status) => isCurrent() && this.#setStatus(status),
-        log: this.#options.onLog,
-        closed: (isExpected) => isCurrent() && this.#closed(isExpected),
-      });
+      await this.#ending;
+      const { client, snapshot } = await this.#options.launch(listener, attempt.signal);
+      if (attempt.signal.aborted) client.dispose();
+      attempt.signal.throwIfAborted();
+      this.#attached = client;
       this.#snapshot = snapshot;
       this.#setStatus(snapshot.status);
       this.#options.onLog("info", `Attached to the engine, process ${snapshot.pid}.`);
       return client;
     } catch (error) {
+      // Who waits for an engine that was restarted meanwhile gets the next one.
+      if (attempt.signal.aborted) return this.#client();
       this.#launching = undefined;
       const message = error instanceof Error ? error.message : String(error);
       this.#options.onLog("error", message);
@@ -106,6 +152,7 @@ export class EngineProcess {
 
   #closed(isExpected: boolean): void {
     this.#launching = undefined;
+    this.#attached = undefined;
     if (isExpected) {
       this.#setStatus({ state: "stopped" });
       return;
@@ -127,9 +174,20 @@ export class EngineProcess {
   }
 }
 
-/** Whether `error` means that the engine went away in the middle of the work. */
-export function isEngineLost(error: unknown): boolean {
-  return error instanceof EngineLostError;
+/** What `work` gives, unless `signal` aborts first; the work goes on for others. */
+async function unlessStopped<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work;
+  let stop = () => {};
+  const stopped = new Promise<never>((_, reject) => {
+    stop = () => reject(new StoppedError("Stopped."));
+  });
+  signal.addEventListener("abort", stop);
+  if (signal.aborted) stop();
+  try {
+    return await Promise.race([work, stopped]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 const TOO_MANY_CRASHES =

@@ -3,6 +3,7 @@
 
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
+import { isAlive } from "./runningProcess.ts";
 
 const STALE_MS = 60_000;
 
@@ -30,14 +31,5 @@ function isStale(path: string): boolean {
     return Number.isInteger(owner) && owner > 0 && !isAlive(owner);
   } catch {
     return false; // released in between
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
   }
 }

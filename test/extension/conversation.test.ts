@@ -3,7 +3,11 @@
 import assert from "node:assert/strict";
 import { ChatStore, type Storage } from "../../src/extension/chatStore.ts";
 import { Conversation, type Subject } from "../../src/extension/conversation.ts";
-import { EngineLostError, StoppedError } from "../../src/extension/engineClient.ts";
+import {
+  EngineLostError,
+  StoppedError,
+  UnresponsiveError,
+} from "../../src/extension/engineClient.ts";
 import type { EngineProcess } from "../../src/extension/engineProcess.ts";
 import type { Answer, AskParams, ChatTurn, Observer } from "../../src/protocol.ts";
 
@@ -110,6 +114,26 @@ describe("conversation", () => {
     assert.equal(lost.answer, "Call me");
     assert.match(lost.error?.message ?? "", /middle of this answer/);
     assert.equal((await chat.ask("Who?", subject)).state, "done");
+  });
+
+  it("says whether the engine starts again, and offers Restart Engine where that helps", async () => {
+    const ends = [
+      new EngineLostError("gone"),
+      new EngineLostError("gone", false),
+      new UnresponsiveError("It has not answered."),
+    ];
+    const chat = open(async () => {
+      throw ends[chat.turns.length - 1] ?? new Error("no end is left");
+    });
+    for (const _ of ends) await chat.ask("Who?", subject);
+    const errors = chat.turns.map(({ error }) => error);
+    assert.match(errors[0]?.message ?? "", /starts again/);
+    assert.match(errors[1]?.message ?? "", /was not started again/);
+    assert.equal(errors[2]?.message, "It has not answered.");
+    assert.deepEqual(
+      errors.map((error) => error?.action),
+      ["showLog", "restartEngine", "restartEngine"],
+    );
   });
 
   it("waits for the engine's word before a stopped answer counts as stopped", async () => {

@@ -107,8 +107,16 @@ describe("Lectern in VS Code", function () {
     await chat.getByText("This workspace is not trusted").waitFor();
     assert.equal(await chat.getByRole("textbox", { name: "Question" }).isDisabled(), true);
     assert.equal(await chat.locator(".pick-label").last().innerText(), "Lectern Mini");
+    await stranger.command("Lectern: Show Cache Stats");
+    const manage = stranger.page.locator(".notification-toast").getByText("Manage Trust");
+    await manage.waitFor();
     assert.equal(findRecord(), undefined, "an engine was started");
     assert.equal(existsSync(join(untrusted, "ran")), false);
+    // That was no failure of the engine, which shows once the workspace is trusted.
+    await manage.click();
+    await stranger.page.getByRole("button", { name: "Trust", exact: true }).click();
+    const name = "The engine starts with the first question";
+    await stranger.page.getByRole("button", { name }).waitFor();
     await stranger.close();
     rmSync(untrusted, { recursive: true, force: true });
   });
@@ -285,6 +293,29 @@ describe("Lectern in VS Code", function () {
     assert.match(await turn.innerText(), /Stopped: the answer is partial/);
     const kept = (await text.innerText()).length;
     assert.ok(kept > before, `${kept} characters of at least ${before} were kept`);
+  });
+
+  it("stops an answer of an engine that hangs, and offers another engine", async function () {
+    if (process.platform === "win32") skip(this, "needs SIGSTOP");
+    const turn = await window.ask("Tell me about the lighthouse.");
+    const text = turn.locator(".markdown");
+    await text.waitFor();
+    await growsBeyond(text, 10);
+    const { pid } = record();
+    process.kill(pid, "SIGSTOP");
+    await (await window.chat()).getByRole("button", { name: "Stop" }).click();
+    assert.equal(await window.ended(turn), "stopped");
+    assert.ok((await text.innerText()).length > 10);
+    const toast = window.page.locator(".notification-toast", { hasText: "does not answer" });
+    await toast.waitFor();
+    await screenshot("hang-dark");
+    await toast.getByText("Restart Engine", { exact: true }).click();
+    for (;;) {
+      const now = findRecord()?.pid;
+      if (now !== undefined && now !== pid) break;
+      await window.page.waitForTimeout(50);
+    }
+    assert.throws(() => process.kill(pid, 0), /ESRCH/);
   });
 
   it("keeps a partial answer when the engine is killed, and answers the next question", async () => {

@@ -1,11 +1,14 @@
 // An engine for tests of what happens around the real one: it serves the real socket server, with an API that does what
-// the question says: "crash" kills the process mid-answer, "slow" streams until it is stopped.
+// the question says: "crash" kills the process mid-answer, "slow" streams until it is stopped, "busy" keeps the event
+// loop for a moment.
 
 import { StoppedError, UserError } from "../../../src/engine/errors.ts";
 import { EngineServer } from "../../../src/engine/server.ts";
 import type { Answer, EngineApi, EngineSnapshot, Observer } from "../../../src/protocol.ts";
 
 const [, , , runtimeFolder = "", , name = ""] = process.argv;
+/** What loading a model may take of the event loop. */
+const BUSY_MS = 1500;
 const coverage = {
   tokensTotal: 10,
   tokensSearched: 10,
@@ -16,6 +19,7 @@ const coverage = {
 
 async function ask(question: string, observer: Observer, signal: AbortSignal): Promise<Answer> {
   if (question === "refuse") throw new UserError("The folder is empty: choose another.");
+  if (question === "busy") for (const end = Date.now() + BUSY_MS; Date.now() < end; );
   const words = question === "slow" ? 10_000 : 5;
   for (let word = 0; word < words; word++) {
     observer.token?.(`word${word} `);
