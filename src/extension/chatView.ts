@@ -28,6 +28,7 @@ import { CannotAskError, type Conversation, type Subject } from "./conversation.
 import type { EngineProcess } from "./engineProcess.ts";
 import { openCitation } from "./openCitation.ts";
 import type { Scope } from "./scope.ts";
+import { answerText } from "./turnResults.ts";
 
 const ACTIONS: Record<ChatAction, string> = {
   chooseScope: "lectern.chooseScope",
@@ -149,7 +150,7 @@ export class ChatView implements Contribution, WebviewViewProvider {
       case "retry":
         return this.#attempt(() => conversation.retry(message.turnId, () => scope.subject()));
       case "copy":
-        return env.clipboard.writeText(this.#turn(message.turnId)?.answer ?? "");
+        return this.#copy(message.turnId);
       case "openCitation":
         return this.#open(message.turnId, message.index);
       case "action":
@@ -160,6 +161,11 @@ export class ChatView implements Contribution, WebviewViewProvider {
       default:
         return message satisfies never;
     }
+  }
+
+  async #copy(turnId: string): Promise<void> {
+    const turn = this.#turn(turnId);
+    if (turn) await env.clipboard.writeText(answerText(turn));
   }
 
   async #open(turnId: string, index: number): Promise<void> {

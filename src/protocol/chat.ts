@@ -12,8 +12,12 @@ export interface ChatTurn {
   /** What was asked about, as the user knows it: "Workspace", "moby-dick.txt". */
   readonly scope: string;
   readonly state: "running" | "stopping" | "done" | "stopped" | "failed";
-  /** Markdown; grows while the answer streams. */
+  /** Grows while the answer streams; bears no citations, which stand beside it. Markdown, unless `isPlain`. */
   readonly answer: string;
+  /** True where it is words of documents, or Lectern's own, to be shown as they stand. Known at its end. */
+  readonly isPlain?: boolean;
+  /** Of a summary, below its `answer`: citation i leads to section i. */
+  readonly sections?: readonly { readonly title: string; readonly summary: string }[];
   readonly found?: boolean;
   readonly citations: readonly ChatCitation[];
   readonly coverage?: Coverage;
