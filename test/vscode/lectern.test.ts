@@ -178,6 +178,13 @@ describe("Lectern in VS Code", function () {
       await screenshot(`answer-${theme.toLowerCase()}`);
       assert.deepEqual(found, [], theme);
     }
+    const chat = await window.chat();
+    const numTurns = await chat.locator(".turn").count();
+    await chat.getByRole("textbox", { name: "Question" }).fill("Who designed the lighthouse?");
+    await chat.getByRole("button", { name: "Ask", exact: true }).press("Enter");
+    const turn = chat.locator(".turn").nth(numTurns);
+    assert.equal(await window.ended(turn), "done");
+    assert.equal(await chat.evaluate("document.activeElement.localName"), "textarea");
   });
 
   it("reads what an editor holds, saved or not", async () => {
