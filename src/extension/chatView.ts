@@ -30,15 +30,17 @@ import { openCitation } from "./openCitation.ts";
 import type { Scope } from "./scope.ts";
 import { answerText } from "./turnResults.ts";
 
-const ACTIONS: Record<ChatAction, string> = {
-  chooseScope: "lectern.chooseScope",
-  chooseModel: "lectern.chooseModel",
-  showHistory: "lectern.showHistory",
-  showCacheStats: "lectern.showCacheStats",
-  showLog: "lectern.showLog",
-  restartEngine: "lectern.restartEngine",
-  openFolder: "workbench.action.files.openFolder",
-  manageTrust: "workbench.trust.manage",
+/** Commands and their arguments. */
+const ACTIONS: Record<ChatAction, readonly [command: string, ...values: string[]]> = {
+  chooseScope: ["lectern.chooseScope"],
+  chooseModel: ["lectern.chooseModel"],
+  showHistory: ["lectern.showHistory"],
+  showCacheStats: ["lectern.showCacheStats"],
+  showLog: ["lectern.showLog"],
+  restartEngine: ["lectern.restartEngine"],
+  openFolder: ["workbench.action.files.openFolder"],
+  openSettings: ["workbench.action.openSettings", "lectern"],
+  manageTrust: ["workbench.trust.manage"],
 };
 
 export interface ChatViewParts {
@@ -155,7 +157,7 @@ export class ChatView implements Contribution, WebviewViewProvider {
         return this.#open(message.turnId, message.index);
       case "action":
         if (Object.hasOwn(ACTIONS, message.action)) {
-          await commands.executeCommand(ACTIONS[message.action]);
+          await commands.executeCommand(...ACTIONS[message.action]);
         }
         return;
       default:
@@ -189,7 +191,7 @@ export class ChatView implements Contribution, WebviewViewProvider {
       const picked = help
         ? await window.showWarningMessage(error.message, l10n.t(help))
         : await window.showWarningMessage(error.message);
-      if (picked) await commands.executeCommand(ACTIONS[error.action]);
+      if (picked) await commands.executeCommand(...ACTIONS[error.action]);
     }
   }
 

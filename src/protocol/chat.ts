@@ -41,6 +41,7 @@ export type ChatAction =
   | "showLog"
   | "restartEngine"
   | "openFolder"
+  | "openSettings"
   | "manageTrust";
 
 /** Everything around the transcript: what a question would be about and who would answer it. */

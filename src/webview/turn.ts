@@ -144,6 +144,7 @@ const ACTION_LABELS = {
   showLog: "Show Log",
   restartEngine: "Restart Engine",
   openFolder: "Open Folder",
+  openSettings: "Open Settings",
   manageTrust: "Manage Trust",
 } as const;
 

@@ -225,6 +225,20 @@ describe("Lectern in VS Code", function () {
     rmSync(join(workspace, "guide.md"));
   });
 
+  it("names a setting whose value is of a wrong type, and leads to it", async () => {
+    await open({ "lectern.contextLength": "abc" });
+    await window.command("Lectern: Ask About Workspace");
+    const turn = await window.ask("Who designed the lighthouse?");
+    assert.equal(await window.ended(turn), "failed");
+    const problem = 'The setting lectern.contextLength is "abc", which is no whole number';
+    assert.ok((await turn.innerText()).includes(problem));
+    await turn.getByRole("button", { name: "Open Settings" }).click();
+    await window.page.locator(".settings-editor").waitFor();
+    await window.page.locator('[aria-label*="lectern.contextLength"]').first().waitFor();
+    await screenshot("settings");
+    await open({});
+  });
+
   it("shows the cache stats", async () => {
     await window.command("Lectern: Show Cache Stats");
     const stats = await window.frame("h1 ~ section");
