@@ -1,28 +1,18 @@
 // package.json is static, so the settings it declares are compared with what the engine can do.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { modelOptions } from "../src/cli/options.ts";
 import { settingChoices } from "../src/engine/modelSettings.ts";
-import { repositoryRoot } from "./support/testData.ts";
+import { type Manifest, readJson, withCurrentChoices } from "./support/manifestChoices.ts";
 
-interface Setting {
-  readonly enum?: readonly (string | null)[];
-  readonly markdownDescription?: string;
-}
+/** Settings that do not depend on the model: found by whoever searches for the extension's name. */
+const EVERYDAY = [
+  ...["model", "contextLength", "cachePolicy", "cacheBudget", "cacheRecall", "cacheDir"],
+  ...["adapter", "nodePath"],
+];
 
-function readJson(name: string): unknown {
-  return JSON.parse(readFileSync(join(repositoryRoot, name), "utf8"));
-}
-
-// The manifest's shape is VS Code's, checked when it is packaged.
-const manifest = readJson("package.json") as {
-  readonly contributes: {
-    readonly configuration: { readonly properties: Readonly<Record<string, Setting>> };
-  };
-};
-const texts = readJson("package.nls.json") as Readonly<Record<string, string>>;
+const manifest = readJson<Manifest>("package.json");
+const texts = readJson<Readonly<Record<string, string>>>("package.nls.json");
 const settings = manifest.contributes.configuration.properties;
 
 describe("settings in VS Code", () => {
@@ -39,10 +29,25 @@ describe("settings in VS Code", () => {
   }
 
   it("are described by whole sentences", () => {
-    for (const [name, { markdownDescription = "" }] of Object.entries(settings)) {
+    for (const [name, { markdownDescription }] of Object.entries(settings)) {
       const text = texts[markdownDescription.replaceAll("%", "")] ?? "";
       assert.match(text, /^[A-Z].+\.$/, name);
     }
+  });
+
+  it("name the empty choice and describe each, as the registries do", () => {
+    const current = withCurrentChoices(manifest, texts);
+    const stale = "run `npx tsx test/support/manifestChoices.ts`";
+    assert.deepEqual(manifest, current.manifest, stale);
+    assert.deepEqual(texts, current.texts, stale);
+    for (const [key, text] of Object.entries(texts)) {
+      if (/^setting\.\w+\./.test(key)) assert.match(text, /^[^a-z].*\.$/, key);
+    }
+  });
+
+  it("are all advanced but the everyday ones", () => {
+    const found = Object.entries(settings).filter(([, { tags }]) => !tags?.includes("advanced"));
+    assert.deepEqual(found.map(([id]) => id.replace("lectern.", "")).sort(), [...EVERYDAY].sort());
   });
 
   it("bear the names of the command line's options", () => {

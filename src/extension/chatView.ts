@@ -24,6 +24,7 @@ import { ACTIONS, explain } from "./helpActions.ts";
 import { locateQuote } from "./locateQuote.ts";
 import { openCitation } from "./openCitation.ts";
 import type { Scope } from "./scope.ts";
+import { answerText } from "./turnResults.ts";
 
 export interface ChatViewParts {
   readonly extensionUri: Uri;
@@ -136,17 +137,22 @@ export class ChatView implements Contribution, WebviewViewProvider {
           conversation.retry(message.turnId, (turn) => scope.subjectOf(turn)),
         );
       case "copy":
-        return env.clipboard.writeText(this.#turn(message.turnId)?.answer ?? "");
+        return this.#copy(message.turnId);
       case "openCitation":
         return this.#open(message.turnId, message.index);
       case "action":
         if (Object.hasOwn(ACTIONS, message.action)) {
-          await commands.executeCommand(ACTIONS[message.action]);
+          await commands.executeCommand(...ACTIONS[message.action]);
         }
         return;
       default:
         return message satisfies never;
     }
+  }
+
+  async #copy(turnId: string): Promise<void> {
+    const turn = this.#turn(turnId);
+    if (turn) await env.clipboard.writeText(answerText(turn));
   }
 
   async #open(turnId: string, index: number): Promise<void> {

@@ -4,7 +4,7 @@ import { basename } from "node:path";
 import { l10n, type QuickPickItem, QuickPickItemKind, window } from "vscode";
 import type { ModelInfo } from "../protocol.ts";
 import type { EngineProcess } from "./engineProcess.ts";
-import { modelSettings, setModel } from "./settings.ts";
+import { chosenModel, setModel } from "./settings.ts";
 
 interface ModelItem extends QuickPickItem {
   /** Value for `lectern.model`; undefined opens a file dialog. */
@@ -42,12 +42,12 @@ export async function chooseModel(engine: Pick<EngineProcess, "request">): Promi
 
 /** What the chat calls the chosen model. */
 export function modelLabel(): string {
-  const { model } = modelSettings();
+  const model = chosenModel();
   return model === undefined ? "Lectern Mini" : basename(model).replace(/\.gguf$/i, "");
 }
 
 function modelItems(models: readonly ModelInfo[]): ModelItem[] {
-  const current = modelSettings().model;
+  const current = chosenModel();
   const embedded = models.find(({ source }) => source === "embedded");
   const items: ModelItem[] = [
     {

@@ -19,6 +19,7 @@ import type { EngineProcess } from "./engineProcess.ts";
 import { explain } from "./helpActions.ts";
 import type { Log } from "./log.ts";
 import type { Scope } from "./scope.ts";
+import { answerText, sourceTexts } from "./turnResults.ts";
 
 export interface CommandParts {
   readonly conversation: Conversation;
@@ -119,11 +120,7 @@ async function showHistory({ store, conversation, chat }: CommandParts): Promise
 async function showAnswerAsText({ turns }: Conversation): Promise<void> {
   const turn = turns.at(-1);
   if (!turn) return void window.showInformationMessage(l10n.t("There is no answer yet."));
-  const sources = turn.citations.map(({ label, startLine, endLine, quote, verified }, index) => {
-    const checked = verified ? l10n.t("quote found") : l10n.t("no quote found");
-    return `[${index + 1}] ${label}:${startLine}-${endLine} (${checked})\n    ${quote}`;
-  });
-  const content = [turn.question, turn.answer, ...sources].join("\n\n");
+  const content = [turn.question, answerText(turn), ...sourceTexts(turn, l10n.t)].join("\n\n");
   const document = await workspace.openTextDocument({ content, language: "markdown" });
   await window.showTextDocument(document);
 }

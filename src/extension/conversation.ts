@@ -160,10 +160,10 @@ export class Conversation {
         this.#options.listener.progress(turn.id, progress);
       },
     };
-    const settings = this.#options.settings();
     const { unsaved, paths } = subject;
     let end: Partial<ChatTurn>;
     try {
+      const settings = this.#options.settings();
       if (turn.kind === "ask") {
         const params = { ...settings, paths, question: turn.question, unsaved, history };
         const answer = await this.#options.engine.request("ask", params, observer, signal);
@@ -175,6 +175,7 @@ export class Conversation {
         end = summarized(summary, path, this.#options.label);
       }
     } catch (error) {
+      await undefined; // wrong settings throw at once, before the turn counts as running
       end = ending(error);
     }
     this.#running = undefined;

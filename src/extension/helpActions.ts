@@ -4,16 +4,19 @@ import { commands, l10n, window } from "vscode";
 import type { ChatAction } from "../protocol.ts";
 import { actionFor, CannotAskError } from "./conversation.ts";
 
-/** The command behind each button. */
-export const ACTIONS: Readonly<Record<ChatAction, string>> = {
-  chooseScope: "lectern.chooseScope",
-  chooseModel: "lectern.chooseModel",
-  showHistory: "lectern.showHistory",
-  showCacheStats: "lectern.showCacheStats",
-  showLog: "lectern.showLog",
-  restartEngine: "lectern.restartEngine",
-  openFolder: "workbench.action.files.openFolder",
-  manageTrust: "workbench.trust.manage",
+/** The command behind each button, and its arguments. */
+export const ACTIONS: Readonly<
+  Record<ChatAction, readonly [command: string, ...values: string[]]>
+> = {
+  chooseScope: ["lectern.chooseScope"],
+  chooseModel: ["lectern.chooseModel"],
+  showHistory: ["lectern.showHistory"],
+  showCacheStats: ["lectern.showCacheStats"],
+  showLog: ["lectern.showLog"],
+  restartEngine: ["lectern.restartEngine"],
+  openFolder: ["workbench.action.files.openFolder"],
+  openSettings: ["workbench.action.openSettings", "lectern"],
+  manageTrust: ["workbench.trust.manage"],
 };
 
 const LABELS: Partial<Record<ChatAction, string>> = {
@@ -22,6 +25,7 @@ const LABELS: Partial<Record<ChatAction, string>> = {
   chooseScope: "Choose",
   showLog: "Show Log",
   restartEngine: "Restart Engine",
+  openSettings: "Open Settings",
 };
 
 /** Show why something failed, with a button that helps; a warning where it cannot be done as things are. */
@@ -34,5 +38,5 @@ export async function explain(error: unknown): Promise<void> {
     error instanceof CannotAskError
       ? await window.showWarningMessage(message, ...buttons)
       : await window.showErrorMessage(message, ...buttons);
-  if (picked) await commands.executeCommand(ACTIONS[action]);
+  if (picked) await commands.executeCommand(...ACTIONS[action]);
 }

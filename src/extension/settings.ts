@@ -3,22 +3,27 @@
 
 import { ConfigurationTarget, workspace } from "vscode";
 import type { ModelSettings } from "../protocol.ts";
-import { modelSettingNames } from "./settingNames.ts";
+import { checkedSettings, checkedValue } from "./settingTypes.ts";
 
 /** Settings that are not for the engine's requests. */
 const OWN = ["nodePath"] as const;
 
-/** What the user has set, for a request. */
+/** What the user has set, for a request. Throws CannotAskError as `checkedSettings`. */
 export function modelSettings(): ModelSettings {
   const configuration = workspace.getConfiguration("lectern");
-  const values = modelSettingNames.map((name) => [name, configuration.get<unknown>(name)] as const);
-  // Types are those of package.json's schema, which VS Code checks as the user types.
-  return Object.fromEntries(values.filter(([, value]) => isSet(value))) as ModelSettings;
+  return checkedSettings((name) => configuration.get<unknown>(name));
 }
 
-/** A setting of the extension itself. */
+/** The model the user has chosen, whatever the other settings say; undefined for the embedded one. */
+export function chosenModel(): string | undefined {
+  const model = workspace.getConfiguration("lectern").get<unknown>("model");
+  return typeof model === "string" && model !== "" ? model : undefined;
+}
+
+/** A setting of the extension itself; throws CannotAskError where it is no text. */
 export function ownSetting(name: (typeof OWN)[number]): string {
-  return workspace.getConfiguration("lectern").get<string>(name, "");
+  const value = workspace.getConfiguration("lectern").get<unknown>(name);
+  return String(checkedValue(name, "string", value) ?? "");
 }
 
 /** Make `model` the model of all windows, or of the workspace that has one of its own; empty for the embedded one. */
@@ -27,8 +32,4 @@ export async function setModel(model: string): Promise<void> {
   const { Global, Workspace } = ConfigurationTarget;
   const isOwn = configuration.inspect("model")?.workspaceValue !== undefined;
   await configuration.update("model", model, isOwn ? Workspace : Global);
-}
-
-function isSet(value: unknown): boolean {
-  return value !== null && value !== undefined && value !== "";
 }

@@ -1,17 +1,20 @@
-// What the engine returned, as the chat shows it: paths as the workspace names them, sections as citations.
+// What the engine returned, as the chat shows it: paths as the workspace names them, sections as citations. And a turn as text.
 
 import type { Answer, ChatCitation, ChatTurn, Citation, Coverage, Summary } from "../protocol.ts";
 
 /** How the workspace names a path. */
 export type Label = (path: string) => string;
 
+export type Translate = (message: string) => string;
+
 /** The end of a question's turn; `streamed` is what was shown so far. */
 export function answered(answer: Answer, streamed: string, label: Label): Partial<ChatTurn> {
-  const { found, citations, coverage, stats, notes = [], partial } = answer;
+  const { found, markdown, citations, coverage, stats, notes = [], partial } = answer;
   return {
     state: partial ? "stopped" : "done",
     // A stopped answer may come back shorter than what was already shown.
     answer: partial && streamed.length > answer.answer.length ? streamed : answer.answer,
+    isPlain: !markdown,
     found,
     citations: citations.map((citation) => labelled(citation, label)),
     coverage: labelledCoverage(coverage, label),
@@ -28,12 +31,11 @@ export function summarized(result: Summary, path: string, label: Label): Partial
   const citations = sections.map(({ title, startLine, endLine }) =>
     labelled({ path, startLine, endLine, quote: title, verified: false, origin: "passage" }, label),
   );
-  const parts = sections.map(
-    (section, index) => `**${section.title}** [${index + 1}]\n\n${section.summary}`,
-  );
   return {
     state: partial ? "stopped" : "done",
-    answer: [summary, ...parts].filter((part) => part !== "").join("\n\n"),
+    answer: summary,
+    isPlain: method === "extractive",
+    sections: sections.map((section) => ({ title: section.title, summary: section.summary })),
     found: true,
     citations,
     coverage: labelledCoverage(coverage, label),
@@ -43,6 +45,21 @@ export function summarized(result: Summary, path: string, label: Label): Partial
         : [],
     ...(stats ? { stats } : {}),
   };
+}
+
+/** The whole answer as text; a summary's sections bear the numbers of their citations. */
+export function answerText({ answer, sections = [] }: ChatTurn): string {
+  const parts = sections.map(({ title, summary }, i) => `${title} [${i + 1}]\n\n${summary}`);
+  return [answer, ...parts].filter((part) => part !== "").join("\n\n");
+}
+
+/** The turn's citations as text. Sections of a summary quote nothing, so there is nothing to be found. */
+export function sourceTexts({ kind, citations }: ChatTurn, t: Translate): string[] {
+  return citations.map(({ label, startLine, endLine, quote, verified }, index) => {
+    const found = ` (${verified ? t("quote found") : t("no quote found")})`;
+    const place = `${label}:${startLine}-${endLine}${kind === "summarize" ? "" : found}`;
+    return `[${index + 1}] ${place}\n    ${quote}`;
+  });
 }
 
 function labelled(citation: Citation, label: Label): ChatCitation {

@@ -49,6 +49,8 @@ export interface Coverage {
 export interface Answer {
   readonly found: boolean;
   readonly answer: string;
+  /** True where a model wrote the answer in its own words: Markdown. Else it is words of the text, or Lectern's, as they stand. */
+  readonly markdown?: boolean;
   readonly citations: readonly Citation[];
   readonly coverage: Coverage;
   /** Absent when no model ran (no adapter: exact quotes only). */

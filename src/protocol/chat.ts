@@ -14,8 +14,12 @@ export interface ChatTurn {
   /** The same on disk; absent in turns of earlier versions. */
   readonly paths?: readonly string[];
   readonly state: "running" | "stopping" | "done" | "stopped" | "failed";
-  /** Markdown; grows while the answer streams. */
+  /** Grows while the answer streams; bears no citations, which stand beside it. Markdown, unless `isPlain`. */
   readonly answer: string;
+  /** True where it is words of documents, or Lectern's own, to be shown as they stand. Known at its end. */
+  readonly isPlain?: boolean;
+  /** Of a summary, below its `answer`: citation i leads to section i. */
+  readonly sections?: readonly { readonly title: string; readonly summary: string }[];
   readonly found?: boolean;
   readonly citations: readonly ChatCitation[];
   readonly coverage?: Coverage;
@@ -39,6 +43,7 @@ export type ChatAction =
   | "showLog"
   | "restartEngine"
   | "openFolder"
+  | "openSettings"
   | "manageTrust";
 
 /** Everything around the transcript: what a question would be about and who would answer it. */

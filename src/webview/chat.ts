@@ -23,6 +23,8 @@ export class Chat extends LitElement {
   declare announcement: string;
   readonly #sentences = new Sentences();
   #followsEnd = true;
+  /** What had the focus before the page is drawn anew. */
+  #focused: Element | undefined;
 
   constructor() {
     super();
@@ -71,7 +73,17 @@ export class Chat extends LitElement {
     `;
   }
 
+  override willUpdate(): void {
+    const { activeElement } = document;
+    this.#focused = activeElement && this.contains(activeElement) ? activeElement : undefined;
+  }
+
   override updated(): void {
+    // A button that vanishes with what it led to, such as a suggestion, leaves the focus to the input.
+    if (this.#focused && !this.#focused.isConnected && document.hasFocus()) {
+      this.#composer()?.focusInput();
+    }
+    this.#focused = undefined;
     const transcript = this.querySelector(".transcript");
     if (transcript && this.#followsEnd) transcript.scrollTop = transcript.scrollHeight;
   }

@@ -54,22 +54,25 @@ export class Composer extends LitElement {
           <span class="codicon codicon-chip" aria-hidden="true"></span><span class="pick-label">${model}</span><span class="codicon codicon-chevron-down" aria-hidden="true"></span>
         </button>
         <span class="space"></span>
-        ${this.isAnswering ? this.#stopButton() : this.#sendButton(hasScope && isTrusted)}
+        ${this.#button()}
       </div>
     </form>`;
   }
 
-  #sendButton(isPossible: boolean) {
-    const isDisabled = !isPossible || this.draft.trim() === "";
-    return html`<button type="submit" class="send" ?disabled=${isDisabled} title=${t("Ask (Enter)")} aria-label=${t("Ask")}>
-      <span class="codicon codicon-arrow-up" aria-hidden="true"></span>
+  /** One button throughout, never disabled to the browser: the keyboard's focus would be lost with it. */
+  #button() {
+    const [icon, label, hint] = this.isAnswering
+      ? ["debug-stop", t("Stop"), t("Stop (Escape)")]
+      : ["arrow-up", t("Ask"), t("Ask (Enter)")];
+    const isDisabled = !this.isAnswering && !this.#canAsk;
+    return html`<button type="submit" class="send ${this.isAnswering ? "stop" : ""}" aria-disabled=${isDisabled} title=${hint} aria-label=${label}>
+      <span class="codicon codicon-${icon}" aria-hidden="true"></span>
     </button>`;
   }
 
-  #stopButton() {
-    return html`<button type="button" class="send stop" title=${t("Stop (Escape)")} aria-label=${t("Stop")} @click=${() => send({ type: "stop" })}>
-      <span class="codicon codicon-debug-stop" aria-hidden="true"></span>
-    </button>`;
+  get #canAsk(): boolean {
+    const { hasScope, isTrusted } = this.surroundings;
+    return hasScope && isTrusted && this.draft.trim() !== "";
   }
 
   #input(event: Event): void {
@@ -81,21 +84,28 @@ export class Composer extends LitElement {
   #keydown(event: KeyboardEvent): void {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
-      this.#submit(event);
+      this.#ask();
     } else if (event.key === "ArrowUp" && this.draft === "" && this.lastQuestion !== "") {
       event.preventDefault();
       this.draft = this.lastQuestion;
     }
   }
 
+  /** By the button; Enter in the input only asks. */
   #submit(event: Event): void {
     event.preventDefault();
-    const question = this.draft.trim();
-    const { hasScope, isTrusted } = this.surroundings;
-    if (question === "" || this.isAnswering || !hasScope || !isTrusted) return;
+    if (this.isAnswering) {
+      send({ type: "stop" });
+      this.focusInput();
+    } else this.#ask();
+  }
+
+  #ask(): void {
+    if (this.isAnswering || !this.#canAsk) return;
+    send({ type: "ask", question: this.draft.trim() });
     this.draft = "";
     saveDraft("");
-    send({ type: "ask", question });
+    this.focusInput();
   }
 }
 

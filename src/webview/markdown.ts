@@ -1,5 +1,5 @@
-// An answer's Markdown as safe HTML: markdown-it without HTML, then DOMPurify with a short list of what may remain.
-// "[3]" becomes a chip that leads to the third citation.
+// An answer's text as safe HTML: Markdown by markdown-it without HTML, then DOMPurify with a short list of what may remain;
+// words of documents as they stand. Chips that lead to citations are put behind it: no text, whatever it says, makes one.
 
 import DOMPurify from "dompurify";
 import MarkdownIt from "markdown-it";
@@ -13,40 +13,51 @@ export interface ChipCitation {
   readonly verified?: boolean | undefined;
 }
 
+/** A citation and the number its chip bears, counted from 1. */
+export interface Chip {
+  readonly number: number;
+  readonly citation: ChipCitation;
+}
+
 const ALLOWED = {
   ALLOWED_TAGS: [
     ...["p", "br", "strong", "em", "s", "code", "pre", "blockquote", "hr", "ul", "ol", "li", "a"],
-    ...["h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td", "button"],
+    ...["h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"],
   ],
-  ALLOWED_ATTR: ["href", "title", "class", "start", "data-citation", "aria-label", "type"],
+  ALLOWED_ATTR: ["href", "title", "class", "start"],
   ALLOWED_URI_REGEXP: /^https?:/i,
   // DOMPurify holds every other attribute's value against the pattern of URIs.
-  ADD_URI_SAFE_ATTR: ["data-citation", "start", "type", "aria-label"],
+  ADD_URI_SAFE_ATTR: ["start"],
   ALLOW_DATA_ATTR: false,
 };
 
 /** Pictures are left out: nothing an answer says may make the page fetch something. */
 const markdown = new MarkdownIt({ html: false, linkify: false, breaks: true }).disable("image");
 
-markdown.inline.ruler.before("link", "citation", (state, silent) => {
-  const match = /^\[(\d{1,3})\]/.exec(state.src.slice(state.pos, state.pos + 5));
-  const [text, digits] = match ?? [];
-  if (text === undefined || digits === undefined) return false;
-  // renderMarkdown put it there; markdown-it types its environment as unknown.
-  const citations = state.env.citations as readonly ChipCitation[];
-  const citation = citations[Number(digits) - 1];
-  if (!citation) return false;
-  if (!silent) state.push("citation", "button", 0).content = chip(Number(digits), citation);
-  state.pos += text.length;
-  return true;
-});
+/** Safe HTML of Markdown, with chips at its end. */
+export function renderMarkdown(text: string, chips: readonly Chip[] = []): string {
+  const html = DOMPurify.sanitize(markdown.render(text), ALLOWED);
+  // Code that is too wide scrolls by keyboard as well.
+  return withChips(html.replaceAll("<pre>", '<pre tabindex="0">'), chips);
+}
 
-markdown.renderer.rules.citation = (tokens, index) => tokens[index]?.content ?? "";
+/** Safe HTML of text that is shown as it stands, with chips at its end. */
+export function renderPlain(text: string, chips: readonly Chip[] = []): string {
+  const paragraphs = text.split(/\n{2,}/).filter((paragraph) => paragraph !== "");
+  const html = paragraphs.map((paragraph) => `<p class="plain">${escapeHtml(paragraph)}</p>`);
+  return withChips(html.join(""), chips);
+}
 
-/** Safe HTML of `text`; numbers in brackets that have a citation become buttons with `data-citation`. */
-export function renderMarkdown(text: string, citations: readonly ChipCitation[]): string {
-  const html = DOMPurify.sanitize(markdown.render(text, { citations }), ALLOWED);
-  return html.replaceAll("<pre>", '<pre tabindex="0">'); // code that is too wide scrolls by keyboard as well
+/** A button with `data-citation`, counted from 0. */
+export function renderChip({ number, citation }: Chip): string {
+  const { label, startLine, endLine, verified } = citation;
+  const status = verified ? ", quote found" : ", no quote found";
+  const place = escapeHtml(
+    `${label}, ${lines(startLine, endLine)}${verified === undefined ? "" : status}`,
+  );
+  const kind = verified === undefined ? "section" : verified ? "verified" : "unverified";
+  const attributes = `class="chip ${kind}" data-citation="${number - 1}" title="${place}"`;
+  return `<button type="button" ${attributes} aria-label="Source ${number}: ${place}">${number}</button>`;
 }
 
 /** "line 12" or "lines 12–14". */
@@ -54,11 +65,14 @@ export function lines(startLine: number, endLine: number): string {
   return startLine === endLine ? `line ${startLine}` : `lines ${startLine}–${endLine}`;
 }
 
-function chip(number: number, { label, startLine, endLine, verified }: ChipCitation): string {
-  const status = verified ? ", quote found" : ", no quote found";
-  const where = `${label}, ${lines(startLine, endLine)}${verified === undefined ? "" : status}`;
-  const place = markdown.utils.escapeHtml(where);
-  const kind = verified === undefined ? "section" : verified ? "verified" : "unverified";
-  const attributes = `class="chip ${kind}" data-citation="${number - 1}" title="${place}"`;
-  return `<button type="button" ${attributes} aria-label="Source ${number}: ${place}">${number}</button>`;
+// In the last paragraph where the text ends with one, else below it.
+function withChips(html: string, chips: readonly Chip[]): string {
+  if (chips.length === 0) return html;
+  const buttons = chips.map(renderChip).join(" ");
+  const end = /<\/p>\s*$/.exec(html);
+  return end ? `${html.slice(0, end.index)} ${buttons}</p>` : `${html}<p>${buttons}</p>`;
+}
+
+function escapeHtml(text: string): string {
+  return markdown.utils.escapeHtml(text);
 }

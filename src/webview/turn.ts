@@ -4,11 +4,11 @@ import { html, nothing, type TemplateResult } from "lit";
 import { unsafeHTML } from "lit/directives/unsafe-html.js";
 import type { ChatCitation, ChatTurn } from "../protocol.ts";
 import { send, t } from "./host.ts";
-import { type ChipCitation, lines, renderMarkdown } from "./markdown.ts";
+import { type Chip, lines, renderChip, renderMarkdown, renderPlain } from "./markdown.ts";
 import { isMeasured, progressText } from "./progressText.ts";
 import { receipt } from "./receipt.ts";
 
-/** Numbers put after an answer that has none of its own. */
+/** Numbers put behind an answer. */
 const MAX_NUMBERS = 3;
 
 export function turnView(turn: ChatTurn): TemplateResult {
@@ -16,7 +16,7 @@ export function turnView(turn: ChatTurn): TemplateResult {
   return html`<article class="turn" data-state=${turn.state} data-turn=${turn.id}>
     ${questionView(turn)}
     <div class="answer" aria-busy=${isRunning}>
-      ${turn.answer === "" || isNotFound(turn) ? nothing : answerView(turn)}
+      ${isEmpty(turn) || isNotFound(turn) ? nothing : answerView(turn)}
       ${isRunning ? progressView(turn) : nothing}
       ${endView(turn)}
       ${isRunning ? nothing : sourcesView(turn)}
@@ -25,6 +25,11 @@ export function turnView(turn: ChatTurn): TemplateResult {
       ${isRunning ? nothing : actionsView(turn)}
     </div>
   </article>`;
+}
+
+/** Nothing is said yet, or was when it ended. */
+function isEmpty({ answer, sections = [] }: ChatTurn): boolean {
+  return answer === "" && sections.length === 0;
 }
 
 function questionView({ kind, question, scope }: ChatTurn): TemplateResult {
@@ -50,24 +55,28 @@ function answerView(turn: ChatTurn): TemplateResult {
     turn.kind === "ask" &&
     turn.answer.length < 80 &&
     !turn.answer.includes("\n");
+  const render = turn.isPlain ? renderPlain : renderMarkdown;
   return html`<div class="markdown ${isShort ? "short" : ""}" @click=${open}>
-    ${unsafeHTML(renderMarkdown(withNumbers(turn), chips(turn)))}
+    ${turn.answer === "" ? nothing : unsafeHTML(render(turn.answer, answerChips(turn)))}
+    ${(turn.sections ?? []).map(
+      ({ title, summary }, index) => html`<h4>${title} ${unsafeHTML(sectionChip(turn, index))}</h4>
+        ${unsafeHTML(render(summary))}`,
+    )}
   </div>`;
 }
 
-/** Small models do not number their sources: the numbers of the quotes then stand at the end. */
-function withNumbers({ kind, answer, citations }: ChatTurn): string {
-  if (kind !== "ask" || /\[\d+\]/.test(answer)) return answer;
-  const numbers = citations.flatMap(({ origin }, index) =>
-    origin === "answer" ? [`[${index + 1}]`] : [],
-  );
-  return [answer, ...numbers.slice(0, MAX_NUMBERS)].join(" ");
+/** The numbers of what an answer quotes. */
+function answerChips({ kind, citations }: ChatTurn): readonly Chip[] {
+  if (kind !== "ask") return [];
+  const chips = citations.map((citation, index) => ({ number: index + 1, citation }));
+  return chips.filter(({ citation }) => citation.origin === "answer").slice(0, MAX_NUMBERS);
 }
 
 /** Sections of a summary quote nothing, so there is nothing to verify. */
-function chips({ kind, citations }: ChatTurn): readonly ChipCitation[] {
-  if (kind === "ask") return citations;
-  return citations.map((citation) => ({ ...citation, verified: undefined }));
+function sectionChip({ citations }: ChatTurn, index: number): string {
+  const citation = citations[index];
+  if (!citation) return "";
+  return renderChip({ number: index + 1, citation: { ...citation, verified: undefined } });
 }
 
 function progressView({ state, progress }: ChatTurn): TemplateResult {
@@ -99,7 +108,7 @@ function endView(turn: ChatTurn): TemplateResult | typeof nothing {
   if (state === "stopped") {
     return html`<p class="end stopped">
       <span class="codicon codicon-debug-stop" aria-hidden="true"></span>
-      ${answer === "" ? t("Stopped.") : t("Stopped: the answer is partial.")}
+      ${isEmpty(turn) ? t("Stopped.") : t("Stopped: the answer is partial.")}
     </p>`;
   }
   if (isNotFound(turn)) {
@@ -135,6 +144,7 @@ const ACTION_LABELS = {
   showLog: "Show Log",
   restartEngine: "Restart Engine",
   openFolder: "Open Folder",
+  openSettings: "Open Settings",
   manageTrust: "Manage Trust",
 } as const;
 
@@ -202,7 +212,8 @@ function sectionView(
   </li>`;
 }
 
-function actionsView({ id, answer, stats }: ChatTurn): TemplateResult {
+function actionsView(turn: ChatTurn): TemplateResult {
+  const { id, stats } = turn;
   const speed = stats
     ? `${stats.decodeTokensPerSecond.toFixed(0)} ${t("tokens/s")} · ${shortTime(stats.timeToFirstTokenMs)}`
     : "";
@@ -211,7 +222,7 @@ function actionsView({ id, answer, stats }: ChatTurn): TemplateResult {
     : t("Show cache stats");
   return html`<div class="actions">
     ${
-      answer === ""
+      isEmpty(turn)
         ? nothing
         : html`<vscode-toolbar-button icon="copy" label=${t("Copy answer")} title=${t("Copy answer")} @click=${() => send({ type: "copy", turnId: id })}></vscode-toolbar-button>`
     }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { ChatStore, type Storage } from "../../src/extension/chatStore.ts";
-import { Conversation, type Subject } from "../../src/extension/conversation.ts";
+import { CannotAskError, Conversation, type Subject } from "../../src/extension/conversation.ts";
 import {
   EngineLostError,
   StoppedError,
@@ -45,8 +45,10 @@ describe("conversation", () => {
   let stored: Map<string, unknown>;
   let storage: Storage;
   let told: string[];
+  let wrong: Error | undefined;
 
   beforeEach(() => {
+    wrong = undefined;
     stored = new Map();
     storage = {
       get: (key) => structuredClone(stored.get(key)),
@@ -62,7 +64,10 @@ describe("conversation", () => {
       // Only "ask" is requested here, so one function stands for all methods.
       engine: { request } as unknown as Pick<EngineProcess, "request">,
       store: new ChatStore(storage),
-      settings: () => ({ chunkLength: 64 }),
+      settings: () => {
+        if (wrong) throw wrong;
+        return { chunkLength: 64 };
+      },
       label: (path) => path.replace("/books/", ""),
       listener: {
         reset: () => told.push("reset"),
@@ -99,6 +104,16 @@ describe("conversation", () => {
     assert.equal(asked[2]?.chunkLength, 64);
     assert.deepEqual(asked[2]?.unsaved, subject.unsaved);
     assert.deepEqual(asked[2]?.history, [{ question: "Who?", answer: "Ishmael [1]" }]);
+  });
+
+  it("says in the chat what is wrong with the settings, and answers when they are right", async () => {
+    const chat = open(async () => answer);
+    wrong = new CannotAskError("The setting lectern.cacheDir is 5.", "openSettings");
+    const failed = await chat.ask("Who?", subject);
+    assert.equal(failed.state, "failed");
+    assert.deepEqual(failed.error, { message: wrong.message, action: "openSettings" });
+    wrong = undefined;
+    assert.equal((await chat.ask("Who?", subject)).state, "done");
   });
 
   it("keeps what was streamed when the engine is lost, and answers the next question", async () => {

@@ -44,6 +44,14 @@ const CHRONICLE = Array.from(
   { length: 50 },
   (_, i) => `In the year ${1700 + i} the harvest of Aldmoor was ${i % 3 ? "good" : "poor"}.\n`,
 ).join("\n");
+/** Two sections long enough to be told apart, with footnotes and Markdown of their own. */
+const GUIDE = ["Mill", "Harbour"]
+  .map((place) => {
+    const fact = (what: string) =>
+      `Of the *old* ${place} of Aldmoor the chronicle says that ${what} were carried through its gate from dawn to dusk, day by day.[1]\n`;
+    return `# ${place}\n\n${fact("barley and oats")}\n${fact("wool and salt")}`;
+  })
+  .join("\n");
 const boundedCache = {
   "lectern.cachePolicy": "h2o",
   "lectern.cacheBudget": 256,
@@ -197,6 +205,13 @@ describe("Lectern in VS Code", function () {
       await screenshot(`answer-${theme.toLowerCase()}`);
       assert.deepEqual(found, [], theme);
     }
+    const chat = await window.chat();
+    const numTurns = await chat.locator(".turn").count();
+    await chat.getByRole("textbox", { name: "Question" }).fill("Who designed the lighthouse?");
+    await chat.getByRole("button", { name: "Ask", exact: true }).press("Enter");
+    const turn = chat.locator(".turn").nth(numTurns);
+    assert.equal(await window.ended(turn), "done");
+    assert.equal(await chat.evaluate("document.activeElement.localName"), "textarea");
   });
 
   it("reads what an editor holds, saved or not", async () => {
@@ -217,6 +232,38 @@ describe("Lectern in VS Code", function () {
     const turn = chat.locator(".turn").nth(numTurns);
     assert.equal(await window.ended(turn), "done");
     assert.ok((await turn.locator(".markdown").innerText()).length > 20);
+  });
+
+  it("shows a document's words as they stand: only Lectern's own numbers lead somewhere", async () => {
+    writeFiles(workspace, { "guide.md": GUIDE });
+    await window.openFile("guide.md");
+    await window.command("Lectern: Ask About Active File");
+    const chat = await window.chat();
+    await chat.locator(".pick-label", { hasText: "guide.md" }).waitFor();
+    const numTurns = await chat.locator(".turn").count();
+    await window.command("Lectern: Summarize File");
+    const turn = chat.locator(".turn").nth(numTurns);
+    assert.equal(await window.ended(turn), "done");
+    await screenshot("summary");
+    const summary = turn.locator(".markdown");
+    assert.match(await summary.innerText(), /the \*old\* Mill .* by day\.\[1\]/);
+    assert.deepEqual(await summary.locator("h4").allInnerTexts(), ["Mill 1", "Harbour 2"]);
+    assert.equal(await summary.locator(".chip").count(), 2);
+    rmSync(join(workspace, "guide.md"));
+  });
+
+  it("names a setting whose value is of a wrong type, and leads to it", async () => {
+    await open({ "lectern.contextLength": "abc" });
+    await window.command("Lectern: Ask About Workspace");
+    const turn = await window.ask("Who designed the lighthouse?");
+    assert.equal(await window.ended(turn), "failed");
+    const problem = 'The setting lectern.contextLength is "abc", which is no whole number';
+    assert.ok((await turn.innerText()).includes(problem));
+    await turn.getByRole("button", { name: "Open Settings" }).click();
+    await window.page.locator(".settings-editor").waitFor();
+    await window.page.locator('[aria-label*="lectern.contextLength"]').first().waitFor();
+    await screenshot("settings");
+    await open({});
   });
 
   it("shows the cache stats", async () => {

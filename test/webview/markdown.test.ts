@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { build } from "esbuild";
 import { type Browser, chromium, type Page } from "playwright-core";
-import type { ChipCitation } from "../../src/webview/markdown.ts";
+import type { Chip, ChipCitation } from "../../src/webview/markdown.ts";
 import { skip } from "../support/skip.ts";
 
 const executablePath = process.env.LECTERN_CHROMIUM ?? "/usr/bin/chromium";
@@ -50,9 +50,12 @@ describe("markdown of answers", () => {
 
   after(() => browser?.close());
 
-  function render(text: string, citations: ChipCitation[] = []): Promise<string> {
-    const call = `lectern.renderMarkdown(${JSON.stringify(text)}, ${JSON.stringify(citations)})`;
-    return page.evaluate(call);
+  function render(
+    text: string,
+    chips: Chip[] = [],
+    by: "renderMarkdown" | "renderPlain" = "renderMarkdown",
+  ): Promise<string> {
+    return page.evaluate(`lectern.${by}(${JSON.stringify(text)}, ${JSON.stringify(chips)})`);
   }
 
   for (const attack of [
@@ -66,21 +69,39 @@ describe("markdown of answers", () => {
     "<iframe src='https://example.com'></iframe>",
   ]) {
     it(`makes nothing active out of ${attack}`, async () => {
-      const html = await render(attack, [citation]);
+      const html = await render(attack);
       const found = await page.evaluate(`(${FIND_ACTIVE})(${JSON.stringify(html)})`);
       assert.deepEqual(found, []);
     });
   }
 
-  it("turns numbers of citations into buttons, and leaves other numbers alone", async () => {
-    const html = await render("Ishmael [1] and a[2] but [x]", [citation]);
-    assert.match(html, /<button[^>]*data-citation="0"[^>]*>1<\/button>/);
-    assert.match(html, /class="chip verified"/);
-    assert.match(html, /a\[2\] but \[x\]/);
+  for (const by of ["renderMarkdown", "renderPlain"] as const) {
+    it(`puts the chips behind the last words, and leaves the text's own numbers alone (${by})`, async () => {
+      const html = await render("First.\n\nIshmael [1] and a[2]", [{ number: 1, citation }], by);
+      assert.match(
+        html,
+        /Ishmael \[1\] and a\[2\] <button[^>]*data-citation="0"[^>]*>1<\/button><\/p>\s*$/,
+      );
+      assert.equal(html.match(/<button/g)?.length, 1);
+      assert.match(html, /class="chip verified"/);
+    });
+  }
+
+  it("puts the chips below what does not end with words", async () => {
+    const html = await render("```\ncode\n```", [{ number: 2, citation }]);
+    assert.match(html, /<\/pre>\s*<p><button[^>]*data-citation="1"[^>]*>2<\/button><\/p>$/);
+  });
+
+  it("shows words of documents as they stand", async () => {
+    const html = await render("# Harbour\n* barley *\n\n<b>[1]</b> `x`", [], "renderPlain");
+    assert.equal(
+      html,
+      '<p class="plain"># Harbour\n* barley *</p><p class="plain">&lt;b&gt;[1]&lt;/b&gt; `x`</p>',
+    );
   });
 
   it("escapes the labels of citations", async () => {
-    const html = await render("[1]", [citation]);
+    const html = await render("", [{ number: 1, citation }]);
     const title = await page.evaluate(`(${FIND_TITLE})(${JSON.stringify(html)})`);
     assert.equal(title, 'a"b<c>.txt, lines 3–4, quote found');
   });

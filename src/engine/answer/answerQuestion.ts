@@ -77,6 +77,7 @@ export async function readSources(params: AskParams, shelf: Shelf, watch: Watch)
 interface Draft {
   readonly found: boolean;
   readonly answer: string;
+  readonly markdown?: boolean;
   readonly citations: readonly Citation[];
   /** What a model was shown. */
   readonly reread?: readonly TextPassage[];
@@ -151,7 +152,8 @@ async function answerFrom(
     sampling: samplingOf(params),
     ...watch,
   });
-  if (reading.found || reading.interruption) return draftOf(reading);
+  if (reading.found || reading.interruption)
+    return { ...draftOf(reading), ...(format.instruct && { markdown: true }) };
   const weights = shelf.index.termWeights(documents, params.question);
   const near = quoteSentences(passages, weights, shelf.index).citations.slice(0, NUM_NEAREST);
   return {
@@ -261,6 +263,7 @@ async function finish(
   return {
     found: draft.found,
     answer: draft.answer,
+    ...(draft.markdown && { markdown: true }),
     citations: draft.citations,
     coverage,
     ...(draft.stats && { stats: draft.stats }),

@@ -64,6 +64,7 @@ export async function answerFromCache(
     return {
       found,
       answer: found ? answered.answer : "The cache holds no answer to this.",
+      ...(found && reading.format.instruct && { markdown: true }),
       citations,
       coverage: {
         tokensTotal: cache.tokensRead,

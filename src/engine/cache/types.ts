@@ -4,6 +4,8 @@ import type { ModelSettings } from "../../protocol.ts";
 import { UserError } from "../errors.ts";
 
 export interface CacheType {
+  /** One phrase for settings and tables. */
+  readonly description: string;
   /** The kernel part with its load and store. */
   readonly part: string;
   /** Dimensions of a head that are stored together: it divides the head dimension. */
@@ -16,12 +18,44 @@ export interface CacheType {
 }
 
 export const cacheTypes = {
-  f32: { part: "cache/f32.wgsl", blockSize: 4, blockBytes: 16 },
-  f16: { part: "cache/f16.wgsl", blockSize: 4, blockBytes: 8 },
-  q8_0: { part: "cache/q8_0.wgsl", blockSize: 32, blockBytes: 36 },
-  q4_0: { part: "cache/q4_0.wgsl", blockSize: 32, blockBytes: 20 },
-  flexgen4: { part: "cache/flexgen4.wgsl", blockSize: 64, blockBytes: 36 },
-  kivi4: { part: "cache/kivi4.wgsl", blockSize: 32, blockBytes: 20, groupSize: 32, holds: "keys" },
+  f32: {
+    description: "numbers of 32 bits",
+    part: "cache/f32.wgsl",
+    blockSize: 4,
+    blockBytes: 16,
+  },
+  f16: {
+    description: "numbers of 16 bits",
+    part: "cache/f16.wgsl",
+    blockSize: 4,
+    blockBytes: 8,
+  },
+  q8_0: {
+    description: "8 bits, and a scale for each 32 of them",
+    part: "cache/q8_0.wgsl",
+    blockSize: 32,
+    blockBytes: 36,
+  },
+  q4_0: {
+    description: "4 bits, and a scale for each 32 of them",
+    part: "cache/q4_0.wgsl",
+    blockSize: 32,
+    blockBytes: 20,
+  },
+  flexgen4: {
+    description: "4 bits between the smallest and the largest of 64 values (FlexGen)",
+    part: "cache/flexgen4.wgsl",
+    blockSize: 64,
+    blockBytes: 36,
+  },
+  kivi4: {
+    description: "4 bits between a channel's smallest and largest in 32 tokens (KIVI)",
+    part: "cache/kivi4.wgsl",
+    blockSize: 32,
+    blockBytes: 20,
+    groupSize: 32,
+    holds: "keys",
+  },
 } as const satisfies Record<string, CacheType>;
 
 export type CacheTypeId = keyof typeof cacheTypes;

@@ -20,6 +20,7 @@ describe("answering with a model that copies spans", () => {
     });
     assert.equal(answer.found, true);
     assert.equal(answer.answer, "1999");
+    assert.equal(answer.markdown, undefined, "words of the text are no Markdown");
     assert.equal(streamed.join(""), "1999");
     const [citation] = answer.citations;
     assert.match(citation?.path ?? "", /history\.md$/);

@@ -19,6 +19,7 @@ describe("answering with a model that follows instructions", () => {
       token: (text) => streamed.push(text),
     });
     assert.equal(answer.found, true);
+    assert.equal(answer.markdown, true);
     assert.doesNotMatch(answer.answer + streamed.join(""), /think|hm/);
     assert.equal(answer.citations[0]?.verified, true);
     assert.equal(answer.citations[0]?.startLine, 4);
