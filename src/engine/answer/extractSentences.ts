@@ -63,7 +63,7 @@ export function chooseDiverse<T extends Extracted>(candidates: readonly T[], cou
 function isWorthQuoting(sentence: string): boolean {
   const isDense = /[\p{Script=Han}\p{Script=Hiragana}]/u.test(sentence);
   const min = isDense ? 12 : MIN_LENGTH;
-  const hasEnd = /[.!?。！？…”"’')）」]$/.test(sentence);
+  const hasEnd = /[.!?。！？…”"’')）」](?:\[\d{1,3}\])*$/.test(sentence);
   const isProse = !/^[|#>`{[]/.test(sentence);
   return (
     isProse &&

@@ -3,8 +3,9 @@
 /** Abbreviations after which a full stop ends no sentence. */
 const ABBREVIATION =
   /(?:^|[\s(“"'])(?:mr|mrs|ms|dr|st|prof|gen|col|capt|lt|sgt|rev|hon|jr|sr|vs|etc|e\.g|i\.e|cf|no|vol|fig|p|pp|[a-z])\.$/i;
+/** Behind a stop, its closing quotes and brackets, and the numbers of notes. */
 const END =
-  /[.!?…]+["'”’)\]]*(?=\s|$)|[。！？]+[”’」』）]*|\n\s*\n|\n(?=\s*(?:[-*+|#>•]|\d+[.)])\s)/g;
+  /[.!?…]+["'”’)\]]*(?:\[\d{1,3}\])*(?=\s|$)|[。！？]+[”’」』）]*|\n\s*\n|\n(?=\s*(?:[-*+|#>•]|\d+[.)])\s)/g;
 
 /** Offsets just behind each sentence of `text`; the last one is its length. */
 export function sentenceEnds(text: string): number[] {
