@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { cachePolicies } from "../../src/engine/cache/policies/index.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { openModelOnGpu } from "../../src/engine/openModel.ts";
 import type { Observer } from "../../src/protocol.ts";
@@ -103,6 +104,18 @@ describe("recall in answers", function () {
     assert.match(logs.join("\n"), /damaged: reading the documents again/);
     assert.match(answer.notes?.[0] ?? "", /read just now/);
   });
+
+  for (const [cachePolicy, policy] of Object.entries(cachePolicies))
+    if ("records" in policy)
+      it(`answers from passages and from the cache alone where the policy looks at attention: ${cachePolicy}`, async () => {
+        const bounds = { cachePolicy, cacheAllocation: "uniform", positionScheme: "in-cache" };
+        for (const more of [{ cacheRecall: 256 }, {}, { cacheRecall: 256, noRetrieval: true }]) {
+          const { answer, partial, notes } = await ask({ ...bounds, ...more });
+          assert.equal(partial, undefined, notes?.join(" "));
+          // What a cache holds alone after so much was evicted is another question.
+          if (!("noRetrieval" in more)) assert.equal(answer, "cormorant");
+        }
+      });
 
   it("joins what the cache points to with what a search finds, and says which was which", async () => {
     const answer = await ask({ cacheRecall: 256 });

@@ -1,7 +1,6 @@
 // Answering from a cache that holds whole documents: from it alone, or as evidence beside a search.
 
 import type { Answer, AskParams, Skipped } from "../../protocol.ts";
-import { DamagedError } from "../cache/sectionFile.ts";
 import type { SourceDocument } from "../documents/document.ts";
 import { StoppedError } from "../errors.ts";
 import type { CacheEvidence } from "./answerQuestion.ts";
@@ -11,7 +10,7 @@ import { passageText, placeOf, type TextPassage } from "./passages.ts";
 import type { Reading } from "./reading.ts";
 import { answerPrompt } from "./readTogether.ts";
 import { type RecalledPassage, recalledPassages } from "./recalledPassages.ts";
-import { isInterruption } from "./runModel.ts";
+import { interruptionNotes, isInterruption } from "./runModel.ts";
 import { samplingOf } from "./sampling.ts";
 import { citeAnswer, findQuote } from "./verify.ts";
 import type { WholeReading } from "./wholeReading.ts";
@@ -81,6 +80,7 @@ export async function answerFromCache(
         ...(params.history?.length ? ["Earlier turns were left out."] : []),
         ...(found && !isChecked ? ["None of this answer's words could be found in the text."] : []),
         ...(interruption instanceof StoppedError ? ["Stopped before the end."] : []),
+        ...(interruption ? interruptionNotes(interruption) : []),
       ],
     };
   } finally {
@@ -120,7 +120,7 @@ async function readCache(
     const citations = [citeAnswer(best.passage, best.span, best.text)];
     return { answered: { ...answered, found: true, answer: best.text, citations }, isChosen: true };
   } catch (error) {
-    if (error instanceof DamagedError || !isInterruption(error)) throw error;
+    if (!isInterruption(error)) throw error;
     return { answered: { ...answered, interruption: error }, isChosen: false };
   }
 }

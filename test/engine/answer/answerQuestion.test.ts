@@ -187,6 +187,12 @@ describe("answering with a model that copies spans", () => {
     assert.equal(answer.citations[0]?.verified, true);
   });
 
+  it("throws what failed within the engine as it is, whatever an earlier passage said", async () => {
+    const error = new Error("a buffer is missing");
+    const failing = { ...reader(saysYear), logProbabilities: () => Promise.reject(error) };
+    await assert.rejects(ask(QUESTION, { model: failing }), error);
+  });
+
   it("keeps what an earlier passage said when the device is lost in a later one", async () => {
     const model = reader(saysYear);
     let runs = 0;
