@@ -55,6 +55,13 @@ describe("answering with a model that follows instructions", () => {
     assert.ok(prompt.indexOf(QUESTION) > prompt.lastIndexOf("part"));
   });
 
+  it("refuses a context that no passage fits", async () => {
+    const model = chat(() => "It was so.", { contextLength: 300 });
+    const asked = ask(QUESTION, { model });
+    await assert.rejects(asked, /^UserError: No passage fits the context of 300 tokens/);
+    assert.deepEqual(model.prompts, []);
+  });
+
   it("keeps what was written before a stop, marked as partial", async () => {
     const abort = new AbortController();
     let text = "";
