@@ -50,8 +50,8 @@ export interface AnswerTools {
 export interface CacheEvidence {
   /** Most recalled first. */
   readonly passages: readonly RecalledPassage[];
-  /** Tokens it keeps on the GPU for each layer and KV head, the mean. */
-  readonly tokensKept: number;
+  /** Of what it read, passages and their headings, what it keeps on the GPU for each layer and KV head, the mean. */
+  readonly shareKept: number;
   readonly notes: readonly string[];
 }
 
@@ -248,7 +248,7 @@ async function finish(
   const coverage: Coverage = {
     tokensTotal,
     tokensSearched: tokensTotal,
-    tokensInCache: Math.round(tools.cache?.tokensKept ?? 0),
+    tokensInCache: Math.round((tools.cache?.shareKept ?? 0) * tokensTotal),
     tokensReread: reread.reduce(
       (sum, passage) => sum + tools.tokenizer.encode(passageText(passage)).length,
       0,

@@ -2,7 +2,7 @@
 
 import type { Answer, AskParams, Skipped } from "../../protocol.ts";
 import type { SourceDocument } from "../documents/document.ts";
-import { StoppedError } from "../errors.ts";
+import { StoppedError, UserError } from "../errors.ts";
 import type { CacheEvidence } from "./answerQuestion.ts";
 import { bestCacheSpan, passagesToWeigh } from "./cacheSpans.ts";
 import { type KeptReading, type KeptWork, originText } from "./keptReading.ts";
@@ -23,13 +23,24 @@ interface CacheWork {
   readonly work: KeptWork;
 }
 
+/**
+ * Throw UserError where nothing would come back for a question: without a policy's name a text that fits is kept whole. A policy that
+ * evicts nothing, or heads that compete, refuse it where the cache is planned.
+ */
+export function requireRecall({ settings }: WholeReading): void {
+  if (settings.cacheRecall) return;
+  throw new UserError(
+    "Cache policy full keeps every token of a text that fits and has no cacheRecall: leave it out, or choose a policy that evicts.",
+  );
+}
+
 /** The passages that the cache recalls for a question. */
 export async function cacheEvidence(
   question: string,
   reading: WholeReading,
   { kept, work }: CacheWork,
 ): Promise<CacheEvidence> {
-  const { tokensKept, policy } = kept.stats.cache;
+  const { tokensKept, tokensRead, policy } = kept.stats.cache;
   const passages = await recallPassages(await reading.promptFor(question), reading, { kept, work });
   const recalled =
     passages.length > 0
@@ -39,7 +50,7 @@ export async function cacheEvidence(
     `The cache was asked as well: ${originText(kept)}, policy ${policy}; ${recalled}.`,
     ...(kept.problem ? [kept.problem] : []),
   ];
-  return { passages, tokensKept, notes };
+  return { passages, shareKept: tokensKept / Math.max(1, tokensRead), notes };
 }
 
 function placeText(recalled: RecalledPassage | undefined): string {
