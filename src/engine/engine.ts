@@ -20,7 +20,7 @@ import type {
   Summary,
 } from "../protocol.ts";
 import { answerQuestion, readSources } from "./answer/answerQuestion.ts";
-import { answerFromCache, cacheEvidence } from "./answer/cacheAnswer.ts";
+import { answerFromCache, cacheEvidence, requireRecall } from "./answer/cacheAnswer.ts";
 import { measureFidelity } from "./answer/fidelity.ts";
 import { toIngestion } from "./answer/keptReading.ts";
 import { readTexts } from "./answer/readTexts.ts";
@@ -29,7 +29,7 @@ import { Shelf } from "./answer/shelf.ts";
 import { summarizeDocument } from "./answer/summarizeDocument.ts";
 import { NoAdapterError, UserError } from "./errors.ts";
 import { generateText } from "./generateText.ts";
-import { KeptReadings } from "./keptReadings.ts";
+import { KeptReadings, type Whole } from "./keptReadings.ts";
 import { listModels } from "./model/models.ts";
 import { ModelHost, type ModelOpener, type OpenModel, type Work } from "./modelHost.ts";
 import { modelSettings } from "./modelSettings.ts";
@@ -207,12 +207,13 @@ export class Engine implements EngineApi {
 
   /** Answer from passages that a search finds or the cache recalls, read again verbatim. */
   async #askBoth(params: AskParams, work: Work): Promise<Answer> {
-    const answer = await this.#kept.with(params, work, async ({ reading, kept, work }) => {
+    const ask = async ({ reading, kept, work }: Whole): Promise<Answer> => {
       const { model } = work.opened;
       const cache = await cacheEvidence(params.question, reading, { kept, work });
       const tools = { shelf: this.#shelf, model, tokenizer: model.tokenizer, cache };
       return answerQuestion(params, tools, work);
-    });
+    };
+    const answer = await this.#kept.with(params, work, ask, requireRecall);
     this.#lastRun = answer.stats ?? this.#lastRun;
     return answer;
   }

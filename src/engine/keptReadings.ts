@@ -51,9 +51,15 @@ export class KeptReadings {
     this.#parts = parts;
   }
 
-  /** Run `run` with whole documents in the model's cache. */
-  async with<T>(params: IngestParams, work: Work, run: (whole: Whole) => Promise<T>): Promise<T> {
+  /** Run `run` with whole documents in the model's cache; `check` may refuse how they are to be read before a model is opened. */
+  async with<T>(
+    params: IngestParams,
+    work: Work,
+    run: (whole: Whole) => Promise<T>,
+    check: (reading: WholeReading) => void = () => {},
+  ): Promise<T> {
     const { documents, skipped, reading } = await this.plan(params, work);
+    check(reading);
     const store = new SnapshotStore(params.cacheDir || undefined);
     return this.#parts.use(reading.settings, work, async (opened, observer) => {
       const once = async (anew: boolean) => {

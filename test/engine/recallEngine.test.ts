@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { cachePolicies } from "../../src/engine/cache/policies/index.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { openModelOnGpu } from "../../src/engine/openModel.ts";
 import type { Observer } from "../../src/protocol.ts";
@@ -48,6 +49,13 @@ describe("recall in answers", function () {
     engine.ask(
       { paths: [path], cacheDir: join(folder(), "caches"), question: QUESTION, ...SMALL, ...more },
       observer,
+      never,
+    );
+
+  const ingest = (more: object) =>
+    engine.ingest(
+      { paths: [path], cacheDir: join(folder(), "caches"), ...SMALL, ...more },
+      {},
       never,
     );
 
@@ -104,13 +112,50 @@ describe("recall in answers", function () {
     assert.match(answer.notes?.[0] ?? "", /read just now/);
   });
 
+  for (const [cachePolicy, policy] of Object.entries(cachePolicies))
+    if ("records" in policy)
+      it(`answers from passages and from the cache alone where the policy looks at attention: ${cachePolicy}`, async () => {
+        const bounds = { cachePolicy, cacheAllocation: "uniform", positionScheme: "in-cache" };
+        for (const more of [{ cacheRecall: 256 }, {}, { cacheRecall: 256, noRetrieval: true }]) {
+          const { answer, partial, notes } = await ask({ ...bounds, ...more });
+          assert.equal(partial, undefined, notes?.join(" "));
+          // What a cache holds alone after so much was evicted is another question.
+          if (!("noRetrieval" in more)) assert.equal(answer, "cormorant");
+        }
+      });
+
+  it("counts no more tokens in the cache than the documents have", async () => {
+    const roomy = { cacheBudget: 4096, contextLength: 8192, positionScheme: "in-cache" };
+    const { coverage } = await ask({ ...roomy, cacheRecall: 256 });
+    assert.equal(coverage.tokensInCache, coverage.tokensTotal);
+  });
+
+  it("is refused beside passages where the text fits and no policy is named, before anything is read", async () => {
+    const short = join(folder(), "short.txt");
+    await writeFile(short, [...FILLER.slice(0, 8), FACT].join("\n\n"));
+    const free = { cachePolicy: undefined, cacheBudget: undefined, chunkLength: undefined };
+    for (const cachePolicy of [undefined, "full"]) {
+      const asked = ask({ ...free, paths: [short], cachePolicy, cacheRecall: 256 });
+      await assert.rejects(
+        asked,
+        /^UserError: Cache policy full keeps every token.* has no cacheRecall: leave it out/,
+      );
+    }
+    // The cache alone answers from all of the text.
+    const whole = await ask({ ...free, paths: [short], cacheRecall: 256, noRetrieval: true });
+    assert.equal(whole.answer, "cormorant");
+  });
+
   it("joins what the cache points to with what a search finds, and says which was which", async () => {
     const answer = await ask({ cacheRecall: 256 });
     assert.equal(answer.answer, "cormorant");
     const [citation] = answer.citations;
     assert.ok(citation?.verified);
     assert.ok(citation.evidence === "search" || citation.evidence === "both");
-    assert.equal(answer.coverage.tokensInCache, SMALL.cacheBudget);
+    const { tokensInCache, tokensTotal } = answer.coverage;
+    const { tokensRead } = await ingest({ cacheRecall: 256 });
+    assert.ok(tokensTotal < tokensRead, "passages are read under their headings");
+    assert.equal(tokensInCache, Math.round((tokensTotal * SMALL.cacheBudget) / tokensRead));
     assert.ok(answer.coverage.tokensReread > 0);
     assert.match(
       answer.notes?.join(" ") ?? "",

@@ -4,7 +4,6 @@
 import type { Answer, AskParams, Citation, Coverage, RunStats, Skipped } from "../../protocol.ts";
 import type { SourceDocument } from "../documents/document.ts";
 import { readDocuments } from "../documents/readDocuments.ts";
-import { StoppedError } from "../errors.ts";
 import type { LanguageModel } from "../languageModel.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { findOccurrences, type Occurrence, phraseAskedFor } from "./exactSearch.ts";
@@ -16,6 +15,7 @@ import type { Reading } from "./reading.ts";
 import { readSeparately } from "./readSeparately.ts";
 import { readTogether } from "./readTogether.ts";
 import { joinRecalled, type RecalledPassage, withEvidence } from "./recalledPassages.ts";
+import { interruptionNotes } from "./runModel.ts";
 import { samplingOf } from "./sampling.ts";
 import type { Query, ScoredPassage } from "./searchIndex.ts";
 import type { Watch } from "./searchPassages.ts";
@@ -50,8 +50,8 @@ export interface AnswerTools {
 export interface CacheEvidence {
   /** Most recalled first. */
   readonly passages: readonly RecalledPassage[];
-  /** Tokens it keeps on the GPU for each layer and KV head, the mean. */
-  readonly tokensKept: number;
+  /** Of what it read, passages and their headings, what it keeps on the GPU for each layer and KV head, the mean. */
+  readonly shareKept: number;
   readonly notes: readonly string[];
 }
 
@@ -170,10 +170,7 @@ function nearestText({ path, startLine, quote }: Citation): string {
 function draftOf(reading: Reading): Draft {
   const { interruption, ...rest } = reading;
   if (!interruption) return rest;
-  // That it was stopped, who stopped it knows.
-  if (interruption instanceof StoppedError) return { ...rest, isPartial: true };
-  const reason = `The engine was lost before the end of the answer: ${interruption.message}`;
-  return { ...rest, isPartial: true, notes: [...rest.notes, reason] };
+  return { ...rest, isPartial: true, notes: [...rest.notes, ...interruptionNotes(interruption)] };
 }
 
 // Passages that hold enough of what is asked about; words that stand nowhere in the text count as missing.
@@ -253,7 +250,7 @@ async function finish(
   const coverage: Coverage = {
     tokensTotal,
     tokensSearched: tokensTotal,
-    tokensInCache: Math.round(tools.cache?.tokensKept ?? 0),
+    tokensInCache: Math.round((tools.cache?.shareKept ?? 0) * tokensTotal),
     tokensReread: reread.reduce(
       (sum, passage) => sum + tools.tokenizer.encode(passageText(passage)).length,
       0,

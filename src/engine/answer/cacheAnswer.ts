@@ -1,9 +1,8 @@
 // Answering from a cache that holds whole documents: from it alone, or as evidence beside a search.
 
 import type { Answer, AskParams, Skipped } from "../../protocol.ts";
-import { DamagedError } from "../cache/sectionFile.ts";
 import type { SourceDocument } from "../documents/document.ts";
-import { StoppedError } from "../errors.ts";
+import { StoppedError, UserError } from "../errors.ts";
 import type { CacheEvidence } from "./answerQuestion.ts";
 import { bestCacheSpan, passagesToWeigh } from "./cacheSpans.ts";
 import { type KeptReading, type KeptWork, originText } from "./keptReading.ts";
@@ -11,7 +10,7 @@ import { passageText, placeOf, type TextPassage } from "./passages.ts";
 import type { Reading } from "./reading.ts";
 import { answerPrompt } from "./readTogether.ts";
 import { type RecalledPassage, recalledPassages } from "./recalledPassages.ts";
-import { isInterruption } from "./runModel.ts";
+import { interruptionNotes, isInterruption } from "./runModel.ts";
 import { samplingOf } from "./sampling.ts";
 import { citeAnswer, findQuote } from "./verify.ts";
 import type { WholeReading } from "./wholeReading.ts";
@@ -24,13 +23,24 @@ interface CacheWork {
   readonly work: KeptWork;
 }
 
+/**
+ * Throw UserError where nothing would come back for a question: without a policy's name a text that fits is kept whole. A policy that
+ * evicts nothing, or heads that compete, refuse it where the cache is planned.
+ */
+export function requireRecall({ settings }: WholeReading): void {
+  if (settings.cacheRecall) return;
+  throw new UserError(
+    "Cache policy full keeps every token of a text that fits and has no cacheRecall: leave it out, or choose a policy that evicts.",
+  );
+}
+
 /** The passages that the cache recalls for a question. */
 export async function cacheEvidence(
   question: string,
   reading: WholeReading,
   { kept, work }: CacheWork,
 ): Promise<CacheEvidence> {
-  const { tokensKept, policy } = kept.stats.cache;
+  const { tokensKept, tokensRead, policy } = kept.stats.cache;
   const passages = await recallPassages(await reading.promptFor(question), reading, { kept, work });
   const recalled =
     passages.length > 0
@@ -40,7 +50,7 @@ export async function cacheEvidence(
     `The cache was asked as well: ${originText(kept)}, policy ${policy}; ${recalled}.`,
     ...(kept.problem ? [kept.problem] : []),
   ];
-  return { passages, tokensKept, notes };
+  return { passages, shareKept: tokensKept / Math.max(1, tokensRead), notes };
 }
 
 function placeText(recalled: RecalledPassage | undefined): string {
@@ -82,6 +92,7 @@ export async function answerFromCache(
         ...(params.history?.length ? ["Earlier turns were left out."] : []),
         ...(found && !isChecked ? ["None of this answer's words could be found in the text."] : []),
         ...(interruption instanceof StoppedError ? ["Stopped before the end."] : []),
+        ...(interruption ? interruptionNotes(interruption) : []),
       ],
     };
   } finally {
@@ -121,7 +132,7 @@ async function readCache(
     const citations = [citeAnswer(best.passage, best.span, best.text)];
     return { answered: { ...answered, found: true, answer: best.text, citations }, isChosen: true };
   } catch (error) {
-    if (error instanceof DamagedError || !isInterruption(error)) throw error;
+    if (!isInterruption(error)) throw error;
     return { answered: { ...answered, interruption: error }, isChosen: false };
   }
 }

@@ -4,10 +4,12 @@ import { answerLimit, type ShownPassage } from "./copiedAnswer.ts";
 import { passageText } from "./passages.ts";
 import type { PointedQuestion } from "./pointer/pointing.ts";
 import { askPointer } from "./pointer/pointPassage.ts";
+import { NoRoomError } from "./promptFormats/fitPassages.ts";
 import type { ReadingRequest } from "./reading.ts";
 import { cutTo, toPrompt } from "./readTogether.ts";
 import type { ScoredPassage } from "./searchIndex.ts";
 import { splitSentences } from "./sentences.ts";
+import { showPassages } from "./showPassages.ts";
 import { type Contest, contestOf } from "./spans/contest.ts";
 import { UNASKED } from "./spans/spanSearch.ts";
 import { HAS_DENSE, shareOf } from "./terms.ts";
@@ -27,7 +29,10 @@ export interface ReadingPlan {
 
 export interface PlannedPassage extends ShownPassage, ScoredPassage {}
 
-/** What is shown of each passage, and whether its spans compete: prose is read whole for that. Throws StoppedError. */
+/**
+ * What is shown of each passage that fits, and whether their spans compete: prose is read whole for that. Throws StoppedError, and
+ * NoRoomError where none fits.
+ */
 export async function planReading(
   request: ReadingRequest,
   weights: ReadonlyMap<string, number>,
@@ -40,7 +45,16 @@ export async function planReading(
     passages[0]?.document.kind !== "code";
   const chosen = isSearched ? passages.slice(0, NUM_READ) : toRead(request, weights);
   const planned: PlannedPassage[] = [];
-  for (const passage of chosen) planned.push(await show(request, passage, isSearched));
+  let unshown: NoRoomError | undefined;
+  for (const passage of chosen) {
+    try {
+      planned.push(await show(request, passage, isSearched));
+    } catch (error) {
+      if (!(error instanceof NoRoomError)) throw error;
+      unshown ??= error;
+    }
+  }
+  if (unshown && planned.length === 0) throw unshown;
   if (!isSearched) return { passages: planned };
   const terms = { question: weights.keys(), termsOf: (text: string) => index.termsOf(text) };
   const contest = contestOf(planned, question, terms);
@@ -52,12 +66,10 @@ async function show(
   passage: ScoredPassage,
   isSearched: boolean,
 ): Promise<PlannedPassage> {
-  const { model, format, question, history } = request;
-  const maxTokens =
-    Math.min(model.contextLength, model.trainedContextLength) - answerLimit(request);
+  const answerTokens = answerLimit(request);
   const build = (asked: string, shown: ScoredPassage) =>
-    format.build(model, { question: asked, history, passages: [toPrompt(shown)], maxTokens });
-  const prompt = await build(question, passage);
+    showPassages({ ...request, question: asked }, { passages: [toPrompt(shown)], answerTokens });
+  const prompt = await build(request.question, passage);
   const shown = cutTo(passage, prompt.passages[0]?.text ?? "");
   const planned = { ...passage, end: shown.end, shown, prompt: prompt.tokens };
   // Cut alike, so that both begin with the same tokens.

@@ -11,7 +11,7 @@ import type { PointedQuestion } from "./pointer/pointing.ts";
 import { begunEarlier, type PointedPrompt, point, withPointed } from "./pointer/pointPassage.ts";
 import { quoteSentences } from "./quoteSentences.ts";
 import type { Reading, ReadingRequest } from "./reading.ts";
-import { cutNotes, isInterruption, sumStats } from "./runModel.ts";
+import { cutNotes, type Interruption, isInterruption, sumStats } from "./runModel.ts";
 import { spanAnswer } from "./spanAnswer.ts";
 import type { Contest, Contestant } from "./spans/contest.ts";
 import { likeliestUnread } from "./spans/spanSearch.ts";
@@ -49,7 +49,7 @@ export async function readSeparately(request: ReadingRequest): Promise<Reading> 
   const stats: RunStats[] = [];
   const pointed: PointedPrompt[] = [];
   let leading = Number.NEGATIVE_INFINITY;
-  let interruption: Error | undefined;
+  let interruption: Interruption | undefined;
   for (const [number, passage] of plan.passages.entries()) {
     try {
       const { contest, question } = plan;
@@ -130,7 +130,7 @@ function telling(
 interface OneReading {
   readonly candidate?: Candidate;
   readonly stats?: RunStats;
-  readonly interruption?: Error;
+  readonly interruption?: Interruption;
   /** Log-odds of the passage's best span by words and pointer. */
   readonly unread?: number;
   /** Nothing but the pointer looked at the passage. */

@@ -9,6 +9,7 @@ import { ReasoningFilter } from "./reasoning.ts";
 import { cutNotes, runModel } from "./runModel.ts";
 import type { ScoredPassage } from "./searchIndex.ts";
 import { splitSentences } from "./sentences.ts";
+import { promptRoom, showPassages } from "./showPassages.ts";
 import { citeAnswer, citePassage, findQuote } from "./verify.ts";
 
 /** Passages beyond this cost time and distract more than they add. */
@@ -32,16 +33,14 @@ export interface AnswerPrompt {
 
 /** Ask the model once over all passages that fit its budget. */
 export async function readTogether(request: ReadingRequest): Promise<Reading> {
-  const { model, format, question, history, sampling } = request;
-  const maxTokens = sampling.maxTokens ?? MAX_ANSWER_TOKENS;
-  const room = Math.min(model.contextLength, model.trainedContextLength) - maxTokens;
+  const maxTokens = request.sampling.maxTokens ?? MAX_ANSWER_TOKENS;
+  const room = promptRoom(request, maxTokens);
   const candidates = joinNeighbours(inDocumentOrder(request)).map((source) => ({
     source,
     shown: toPrompt(source),
   }));
-  const prompt = await format.build(model, {
-    question,
-    history,
+  const prompt = await showPassages(request, {
+    answerTokens: maxTokens,
     passages: candidates.map(({ shown }) => shown),
     maxTokens: Math.max(Math.min(room, MAX_PROMPT_TOKENS), 64),
   });

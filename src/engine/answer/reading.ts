@@ -5,6 +5,7 @@ import type { SourceDocument } from "../documents/document.ts";
 import type { LanguageModel } from "../languageModel.ts";
 import type { TextPassage } from "./passages.ts";
 import type { PromptFormat, Turn } from "./promptFormats/promptFormat.ts";
+import type { Interruption } from "./runModel.ts";
 import type { ScoredPassage, SearchIndex } from "./searchIndex.ts";
 
 export interface ReadingRequest {
@@ -31,6 +32,6 @@ export interface Reading {
   /** The passages the model was shown. */
   readonly reread: readonly TextPassage[];
   readonly stats?: RunStats;
-  readonly interruption?: Error;
+  readonly interruption?: Interruption;
   readonly notes: readonly string[];
 }

@@ -1,7 +1,7 @@
 // One run of a model as the answer pipeline needs it: text so far, stats, and what ended it.
 
 import type { Observer, RunStats, SamplingSettings } from "../../protocol.ts";
-import { DeviceLostError, type StoppedError, UserError } from "../errors.ts";
+import { DeviceLostError, StoppedError } from "../errors.ts";
 import type { LanguageModel } from "../languageModel.ts";
 import { ProgressMeter } from "../progress.ts";
 
@@ -10,8 +10,8 @@ export interface ModelRun {
   readonly tokens: readonly number[];
   /** Absent when the run did not reach its end. */
   readonly stats?: RunStats;
-  /** Why the run ended early: stopped by the user, or the engine was lost. */
-  readonly interruption?: StoppedError | Error;
+  /** Why the run ended early. */
+  readonly interruption?: Interruption;
   /** The model had more to say than it was allowed tokens. */
   readonly isCut?: boolean;
 }
@@ -56,10 +56,18 @@ export async function runModel(model: LanguageModel, request: RunRequest): Promi
   }
 }
 
-/** True where work broke off that was fine so far: stopped, or the device or the engine lost; false for bad input. */
-export function isInterruption(error: unknown): error is Error {
-  if (error instanceof DeviceLostError) return true;
-  return error instanceof Error && !(error instanceof UserError);
+/** Work was stopped by the user, or its device was lost. */
+export type Interruption = StoppedError | DeviceLostError;
+
+/** True where work broke off that was fine so far; false for bad input, and for failures of the engine, which come again. */
+export function isInterruption(error: unknown): error is Interruption {
+  return error instanceof StoppedError || error instanceof DeviceLostError;
+}
+
+/** What the user is told of work that broke off. That it was stopped, who stopped it knows. */
+export function interruptionNotes(interruption: Interruption): string[] {
+  if (interruption instanceof StoppedError) return [];
+  return [`The engine was lost before the end of the answer: ${interruption.message}`];
 }
 
 /** What the user is told of an answer that was cut. */

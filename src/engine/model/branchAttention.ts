@@ -26,6 +26,8 @@ export interface BranchBuffers {
   readonly statistics: GPUBuffer;
   readonly norms: GPUBuffer;
   readonly cache: LayerCache;
+  /** Of a branch's queries, where the model's attention emits them: a policy looks at those of other passes. */
+  readonly lse?: GPUBuffer | undefined;
 }
 
 export interface BranchPass {

@@ -133,7 +133,8 @@ export class LayerEncoder {
     const weights = this.weights(layer);
     if (pass.branches) {
       const cache = this.cacheOf(layer);
-      const buffers = { ...this.#activations, ...this.#partial, cache, norms: weights.qkNorms };
+      const own = { cache, norms: weights.qkNorms, ...this.#lses };
+      const buffers = { ...this.#activations, ...this.#partial, ...own };
       const longest = this.longest(layer, pass.cacheLength);
       encodeBranches(
         commands,
@@ -213,10 +214,9 @@ export class LayerEncoder {
     const cache = this.cacheOf(layer);
     const { qkv, attended } = this.#activations;
     const longest = this.longest(layer, cacheLength);
-    const record = { lse: eviction?.lse ?? this.#lse, sample: eviction?.sampleBuffer };
     const tail = this.#model.cache.tail?.layers[layer];
     const kept = eviction?.generated?.layers[layer];
-    const shared = { qkv, cache, tail, kept, output: attended, step, ...record };
+    const shared = { qkv, cache, tail, kept, output: attended, step, ...this.#lses };
     const buffers: AttentionBuffers = { ...shared, ...this.#partial };
     encodeStoredRows(commands, operations, { qkv, cache, tail, step }, tokens);
     if (dual !== undefined && dualChunk !== undefined) {
@@ -237,6 +237,12 @@ export class LayerEncoder {
     if (sample === undefined || !eviction?.ranks(layer)) return;
     const slots = sampledSlots(sample, longest - cacheLength);
     eviction.encodeRecord(commands, { qkv, cache, step }, slots);
+  }
+
+  /** What attention leaves log-sum-exps in, where its kernels were compiled to: whether or not anyone looks at those of a pass. */
+  get #lses(): Pick<AttentionBuffers, "lse" | "sample"> {
+    const { eviction } = this.#operations;
+    return { lse: eviction?.lse ?? this.#lse, sample: eviction?.sampleBuffer };
   }
 
   /** The rows that go on behind a layer's attention: in the last layer those that are looked at. */

@@ -1,7 +1,7 @@
 // From a question to a checked answer, with a scripted model that copies spans: citations, refusals, stops.
 
 import assert from "node:assert/strict";
-import { DeviceLostError, StoppedError } from "../../../src/engine/errors.ts";
+import { DeviceLostError, StoppedError, UserError } from "../../../src/engine/errors.ts";
 import type { LanguageModel } from "../../../src/engine/languageModel.ts";
 import type { Progress } from "../../../src/protocol.ts";
 import { type Script, scriptedModel } from "../../support/scriptedModel.ts";
@@ -148,6 +148,30 @@ describe("answering with a model that copies spans", () => {
     assert.deepEqual(model.prompts, []);
   });
 
+  it("refuses a context that no passage fits, and names one that does", async () => {
+    const files = { "a.md": "The parliament of Atlantis was established in 1999.\n" };
+    const within = (contextLength: number) => {
+      const script = reader(saysYear, { contextLength });
+      const model = { ...script, trainedContextLength: 100_000 };
+      return { asked: ask(QUESTION, { files, model }), prompts: script.prompts };
+    };
+    const told =
+      /^No passage fits the context of (\d+) tokens: .* raise the context length to (\d+)\.$/;
+    let needed = 0;
+    for (const length of [20, 60, 110, 150]) {
+      const { asked, prompts } = within(length);
+      await assert.rejects(asked, (error) => {
+        assert.ok(error instanceof UserError);
+        const [, context, wanted] = told.exec(error.message) ?? assert.fail(error.message);
+        assert.equal(Number(context), length);
+        needed = Number(wanted);
+        return true;
+      });
+      assert.deepEqual(prompts, []);
+    }
+    assert.equal((await within(needed).asked).answer, "1999");
+  });
+
   it("understands a follow-up by the question before it", async () => {
     const history = [{ question: QUESTION, answer: "1999" }];
     const model = reader((prompt) =>
@@ -186,6 +210,12 @@ describe("answering with a model that copies spans", () => {
     assert.equal(answer.partial, true);
     assert.equal(answer.answer, "1999");
     assert.equal(answer.citations[0]?.verified, true);
+  });
+
+  it("throws what failed within the engine as it is, whatever an earlier passage said", async () => {
+    const error = new Error("a buffer is missing");
+    const failing = { ...reader(saysYear), logProbabilities: () => Promise.reject(error) };
+    await assert.rejects(ask(QUESTION, { model: failing }), error);
   });
 
   it("keeps what an earlier passage said when the device is lost in a later one", async () => {

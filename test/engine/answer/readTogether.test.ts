@@ -56,6 +56,13 @@ describe("answering with a model that follows instructions", () => {
     assert.ok(prompt.indexOf(QUESTION) > prompt.lastIndexOf("part"));
   });
 
+  it("refuses a context that no passage fits", async () => {
+    const model = chat(() => "It was so.", { contextLength: 300 });
+    const asked = ask(QUESTION, { model });
+    await assert.rejects(asked, /^UserError: No passage fits the context of 300 tokens/);
+    assert.deepEqual(model.prompts, []);
+  });
+
   it("keeps what was written before a stop, marked as partial", async () => {
     const abort = new AbortController();
     let text = "";
@@ -72,13 +79,17 @@ describe("answering with a model that follows instructions", () => {
     assert.doesNotMatch(answer.notes?.join() ?? "", /stopped/i, "`partial` says it");
   });
 
-  it("keeps what was written before the engine was lost", async () => {
-    for (const error of [new Error("device lost"), new DeviceLostError("device lost")]) {
-      const breakOff = { after: 6, error };
-      const answer = await ask(QUESTION, { model: chat(() => "It was so.", { breakOff }) });
-      assert.equal(answer.partial, true);
-      assert.equal(answer.answer, "It was");
-      assert.match(answer.notes?.join() ?? "", /device lost/);
-    }
+  it("keeps what was written before the device was lost, and says so", async () => {
+    const breakOff = { after: 6, error: new DeviceLostError("device lost") };
+    const answer = await ask(QUESTION, { model: chat(() => "It was so.", { breakOff }) });
+    assert.equal(answer.partial, true);
+    assert.equal(answer.answer, "It was");
+    assert.match(answer.notes?.join() ?? "", /engine was lost .*: device lost/);
+  });
+
+  it("throws what failed within the engine as it is: asking again would not help", async () => {
+    const breakOff = { after: 6, error: new Error("a buffer is missing") };
+    const model = chat(() => "It was so.", { breakOff });
+    await assert.rejects(ask(QUESTION, { model }), breakOff.error);
   });
 });

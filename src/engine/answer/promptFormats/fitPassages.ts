@@ -16,14 +16,19 @@ export interface FitRequest {
   readonly build: (passages: readonly Passage[]) => number[];
 }
 
-/** The largest prompt within maxTokens. Throws UserError when it does not fit without any passage. */
+/** A prompt has no room for what it has to hold. */
+export class NoRoomError extends UserError {}
+
+/** The largest prompt within maxTokens. Throws NoRoomError when it does not fit without any passage. */
 export function fitPassages({ passages, maxTokens, measure, build }: FitRequest): Prompt {
   const bare = build([]);
   if (bare.length > maxTokens)
-    throw new UserError(
+    throw new NoRoomError(
       `The question takes ${bare.length} tokens, but the model has room for ${maxTokens}; ask a shorter question or raise the context length.`,
     );
   let chosen = chooseWithin(passages, maxTokens - bare.length, measure);
+  // Blocks are measured on the safe side.
+  if (chosen.length === 0) chosen = bestFirst(passages).slice(0, 1);
   for (;;) {
     const tokens = chosen.length === 0 ? bare : build(inOrder(passages, chosen));
     if (tokens.length <= maxTokens) return { tokens, passages: inOrder(passages, chosen) };
@@ -42,12 +47,9 @@ function chooseWithin(
   budget: number,
   measure: FitRequest["measure"],
 ): Chosen[] {
-  const byScore = passages
-    .map((passage, index) => ({ index, passage }))
-    .sort((a, b) => b.passage.score - a.passage.score || a.index - b.index);
   const chosen: Chosen[] = [];
   let left = budget;
-  for (const candidate of byScore) {
+  for (const candidate of bestFirst(passages)) {
     let { passage } = candidate;
     let numTokens = measure(passage) + BLOCK_OVERHEAD;
     if (numTokens > left && chosen.length === 0) {
@@ -61,6 +63,12 @@ function chooseWithin(
     left -= numTokens;
   }
   return chosen;
+}
+
+function bestFirst(passages: readonly Passage[]): Chosen[] {
+  return passages
+    .map((passage, index) => ({ index, passage }))
+    .sort((a, b) => b.passage.score - a.passage.score || a.index - b.index);
 }
 
 /** The passage with as many of its first lines as fit; undefined if not even one does. */
