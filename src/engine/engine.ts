@@ -20,7 +20,7 @@ import type {
   Summary,
 } from "../protocol.ts";
 import { answerQuestion, readSources } from "./answer/answerQuestion.ts";
-import { answerFromCache, cacheEvidence, requireRecall } from "./answer/cacheAnswer.ts";
+import { answerFromCache, cacheEvidence, KEPT_WHOLE_NOTE } from "./answer/cacheAnswer.ts";
 import { measureFidelity } from "./answer/fidelity.ts";
 import { toIngestion } from "./answer/keptReading.ts";
 import { readTexts } from "./answer/readTexts.ts";
@@ -213,7 +213,16 @@ export class Engine implements EngineApi {
       const tools = { shelf: this.#shelf, model, tokenizer: model.tokenizer, cache };
       return answerQuestion(params, tools, work);
     };
-    const answer = await this.#kept.with(params, work, ask, requireRecall);
+    const { observer, signal } = work;
+    const answer = await this.#kept.with(params, work, ask, ({ settings }) => {
+      // A policy that evicts nothing refuses recall by name where the cache is planned.
+      if (settings.cacheRecall) return undefined;
+      const { cacheRecall: _, ...passagesAlone } = params;
+      return this.ask(passagesAlone, observer, signal).then((passages) => ({
+        ...passages,
+        notes: [...(passages.notes ?? []), KEPT_WHOLE_NOTE],
+      }));
+    });
     this.#lastRun = answer.stats ?? this.#lastRun;
     return answer;
   }

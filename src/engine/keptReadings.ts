@@ -51,15 +51,16 @@ export class KeptReadings {
     this.#parts = parts;
   }
 
-  /** Run `run` with whole documents in the model's cache; `check` may refuse how they are to be read before a model is opened. */
+  /** Run `run` with whole documents in the model's cache, unless `instead` does better, seeing how they would be read. */
   async with<T>(
     params: IngestParams,
     work: Work,
     run: (whole: Whole) => Promise<T>,
-    check: (reading: WholeReading) => void = () => {},
+    instead: (reading: WholeReading) => Promise<T> | undefined = () => undefined,
   ): Promise<T> {
     const { documents, skipped, reading } = await this.plan(params, work);
-    check(reading);
+    const other = instead(reading);
+    if (other) return other;
     const store = new SnapshotStore(params.cacheDir || undefined);
     return this.#parts.use(reading.settings, work, async (opened, observer) => {
       const once = async (anew: boolean) => {

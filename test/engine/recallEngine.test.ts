@@ -130,17 +130,18 @@ describe("recall in answers", function () {
     assert.equal(coverage.tokensInCache, coverage.tokensTotal);
   });
 
-  it("is refused beside passages where the text fits and no policy is named, before anything is read", async () => {
+  it("is refused of a policy that keeps everything; where none is named, a text that fits is answered from passages alone", async () => {
     const short = join(folder(), "short.txt");
     await writeFile(short, [...FILLER.slice(0, 8), FACT].join("\n\n"));
     const free = { cachePolicy: undefined, cacheBudget: undefined, chunkLength: undefined };
-    for (const cachePolicy of [undefined, "full"]) {
-      const asked = ask({ ...free, paths: [short], cachePolicy, cacheRecall: 256 });
-      await assert.rejects(
-        asked,
-        /^UserError: Cache policy full keeps every token.* has no cacheRecall: leave it out/,
-      );
-    }
+    await assert.rejects(
+      ask({ ...free, paths: [short], cachePolicy: "full", cacheRecall: 256 }),
+      /^UserError: Cache policy full keeps every token.* has no cacheRecall: leave it out/,
+    );
+    const passages = await ask({ ...free, paths: [short], cacheRecall: 256 });
+    assert.equal(passages.answer, "cormorant");
+    assert.equal(passages.coverage.tokensInCache, 0);
+    assert.match(passages.notes?.join(" ") ?? "", /kept whole: nothing is evicted/);
     // The cache alone answers from all of the text.
     const whole = await ask({ ...free, paths: [short], cacheRecall: 256, noRetrieval: true });
     assert.equal(whole.answer, "cormorant");

@@ -2,7 +2,7 @@
 
 import type { Answer, AskParams, Skipped } from "../../protocol.ts";
 import type { SourceDocument } from "../documents/document.ts";
-import { StoppedError, UserError } from "../errors.ts";
+import { StoppedError } from "../errors.ts";
 import type { CacheEvidence } from "./answerQuestion.ts";
 import { bestCacheSpan, passagesToWeigh } from "./cacheSpans.ts";
 import { type KeptReading, type KeptWork, originText } from "./keptReading.ts";
@@ -23,16 +23,9 @@ interface CacheWork {
   readonly work: KeptWork;
 }
 
-/**
- * Throw UserError where nothing would come back for a question: without a policy's name a text that fits is kept whole. A policy that
- * evicts nothing, or heads that compete, refuse it where the cache is planned.
- */
-export function requireRecall({ settings }: WholeReading): void {
-  if (settings.cacheRecall) return;
-  throw new UserError(
-    "Cache policy full keeps every token of a text that fits and has no cacheRecall: leave it out, or choose a policy that evicts.",
-  );
-}
+/** What is told where recall was asked for and no policy was named: a text that fits is kept whole. */
+export const KEPT_WHOLE_NOTE =
+  "The text fits and would be kept whole: nothing is evicted that could come back, so the cache was not asked.";
 
 /** The passages that the cache recalls for a question. */
 export async function cacheEvidence(
