@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import type { ModelInfo } from "../../protocol.ts";
 import { UserError } from "../errors.ts";
 import { embeddedModelPath } from "../resources.ts";
+import { codeOf, isForbidden } from "../systemProblem.ts";
 import type { DecoderConfig } from "./decoderConfig.ts";
 import { GgufFile, type TensorInfo } from "./gguf.ts";
 import { describeModel } from "./loadWeights.ts";
@@ -45,7 +46,15 @@ export async function resolveModel(
   environment: Environment = process.env,
 ): Promise<string> {
   if (model === undefined || model === "") return embeddedModelPath();
-  if (await exists(model)) return resolve(model);
+  const missing = await stat(model).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (missing === undefined) return resolve(model);
+  if (isForbidden(missing))
+    throw new UserError(
+      `${model} may not be read by this user (${codeOf(missing)}): check its permissions and those of its folder.`,
+    );
   const found = await findModels(environment);
   const match = found.find(({ id }) => id === model);
   if (match !== undefined) return match.path;
@@ -156,11 +165,4 @@ function shorten(value: MetadataValue): MetadataValue | ShortenedList {
   return value.length <= MAX_SHOWN_VALUES
     ? value.map(shown)
     : { count: value.length, first: value.slice(0, MAX_SHOWN_VALUES).map(shown) };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }
