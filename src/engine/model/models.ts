@@ -6,6 +6,7 @@ import type { ModelInfo } from "../../protocol.ts";
 import { UserError } from "../errors.ts";
 import { embeddedModelPath } from "../resources.ts";
 import { codeOf, isForbidden } from "../systemProblem.ts";
+import { createTokenizer } from "../tokenizer/createTokenizer.ts";
 import type { DecoderConfig } from "./decoderConfig.ts";
 import { GgufFile, type TensorInfo } from "./gguf.ts";
 import { describeModel } from "./loadWeights.ts";
@@ -87,9 +88,11 @@ export async function inspectModel(path: string): Promise<ModelInspection> {
   const file = await GgufFile.open(path);
   try {
     const tensors = [...file.tensors.values()];
-    const info = await describeFile(file, { id: path, path, source: "file" });
+    const { config, ...info } = await describeFile(file, { id: path, path, source: "file" });
+    const problem = info.problem ?? tokenizerProblem(file);
     return {
       ...info,
+      ...(problem === undefined ? { ...(config && { config }) } : { problem }),
       version: file.version,
       metadata: Object.fromEntries(
         [...file.metadata.values].map(([key, value]) => [key, shorten(value)]),
@@ -155,6 +158,17 @@ async function describeFile(
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return { ...common, problem: error.message };
+  }
+}
+
+/** Why a model that is whole otherwise could not be given any text. */
+function tokenizerProblem(file: GgufFile): string | undefined {
+  try {
+    createTokenizer(file.metadata.values);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return error.message;
   }
 }
 
