@@ -4,7 +4,7 @@ import { StoppedError, UserError } from "../engine/errors.ts";
 
 const systemErrors: Readonly<Record<string, string>> = {
   ENOENT: "does not exist. Check the path.",
-  EACCES: "may not be read by this user. Check its permissions.",
+  EACCES: "may not be opened by this user. Check its permissions.",
   EPERM: "may not be opened by this user. Check its permissions.",
   EISDIR: "is a folder, but a file was expected.",
   ENOTDIR: "is not a folder. Check the path.",
@@ -13,13 +13,23 @@ const systemErrors: Readonly<Record<string, string>> = {
   EMFILE: "could not be opened: too many files are open.",
 };
 
+/** What was tried, by the system's call; `open` may be either. */
+const verbs: Readonly<Record<string, string>> = {
+  ...{ scandir: "read", opendir: "read", read: "read", stat: "read", lstat: "read" },
+  ...{ mkdir: "written", rename: "written", unlink: "written", rm: "written", write: "written" },
+};
+
 /** The failure in one line. */
 export function oneLine(error: unknown): string {
   if (error instanceof StoppedError || isAbort(error)) return "Stopped.";
   if (error instanceof UserError) return fold(error.message);
   if (!(error instanceof Error)) return fold(String(error));
-  const { code, path } = error as NodeJS.ErrnoException;
-  const known = code === undefined ? undefined : systemErrors[code];
+  const { code, path, syscall } = error as NodeJS.ErrnoException;
+  const isRefused = code === "EACCES" || code === "EPERM";
+  const verb = isRefused && syscall !== undefined ? verbs[syscall] : undefined;
+  const known = verb
+    ? `may not be ${verb} by this user. Check its permissions.`
+    : code && systemErrors[code];
   if (known && path) return fold(`${path} ${known}`);
   return fold(`${error.message} (unexpected: --verbose prints where)`);
 }

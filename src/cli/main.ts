@@ -15,7 +15,10 @@ import { version } from "./version.ts";
 const [name = "", ...args] = process.argv.slice(2);
 // A reader that closes early (`lectern read BOOK | head`) has what it wanted.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === "EPIPE" ? 0 : 1);
+  if (error.code === "EPIPE") process.exit(0);
+  const reason = error.code === "ENOSPC" ? "no space left" : (error.code ?? error.message);
+  process.stderr.write(`lectern: standard output cannot be written: ${reason}.\n`);
+  process.exit(1);
 });
 // A promise nobody waits for any more may still fail: one line here too.
 process.on("uncaughtException", (error) => {

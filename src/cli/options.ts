@@ -1,6 +1,6 @@
 // Options that several commands share, and the settings they become. Ids come from the engine's registries.
 
-import { settingChoices } from "../engine/modelSettings.ts";
+import { MIN_CONTEXT_LENGTH, settingChoices } from "../engine/modelSettings.ts";
 import type { ModelSettings, SamplingSettings } from "../protocol.ts";
 import type { Options, Values } from "./command.ts";
 
@@ -17,6 +17,7 @@ export const modelOptions = {
   },
   "context-length": {
     type: "integer",
+    min: MIN_CONTEXT_LENGTH,
     group: model,
     description:
       "Tokens a prompt and its answer may take together. Default: as the model was trained, at most 32768.",

@@ -27,6 +27,7 @@ import { readTexts } from "./answer/readTexts.ts";
 import { searchPassages } from "./answer/searchPassages.ts";
 import { Shelf } from "./answer/shelf.ts";
 import { summarizeDocument } from "./answer/summarizeDocument.ts";
+import { SnapshotStore } from "./cache/snapshotStore.ts";
 import { NoAdapterError, UserError } from "./errors.ts";
 import { generateText } from "./generateText.ts";
 import { KeptReadings, type Whole } from "./keptReadings.ts";
@@ -111,7 +112,8 @@ export class Engine implements EngineApi {
   }
 
   /** Read whole documents into a cache and save it; nothing is read where exactly this was saved before. */
-  ingest(params: IngestParams, observer: Observer, signal: AbortSignal): Promise<Ingestion> {
+  async ingest(params: IngestParams, observer: Observer, signal: AbortSignal): Promise<Ingestion> {
+    await new SnapshotStore(params.cacheDir || undefined).requireUse();
     return this.#kept.with(params, { observer, signal }, async ({ kept, skipped }) =>
       toIngestion(kept, { paths: params.paths, skipped }),
     );

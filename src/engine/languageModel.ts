@@ -70,6 +70,11 @@ export interface LanguageModel {
   readonly pointer?: SpanPointer;
   cacheStats(): CacheStats;
   /**
+   * Allocates nothing.
+   * @throws UserError where a prompt and its answer of so many tokens together cannot be held
+   */
+  requireRoom?(tokens: number): void;
+  /**
    * GPU time of each kernel while `work` runs, which takes longer than without.
    * @throws UserError where the adapter has no timestamps
    */

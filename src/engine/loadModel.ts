@@ -30,7 +30,7 @@ import { keepsBiasApart } from "./model/operations/keyBias.ts";
 import { ropeScalingIdOf, ropeScalingOf } from "./model/rope/index.ts";
 import type { RopeFrequencies } from "./model/rope/scaling.ts";
 import { planSparsity } from "./model/sparsity/sparsityPlan.ts";
-import { DEFAULT_CONTEXT_LENGTH } from "./modelSettings.ts";
+import { DEFAULT_CONTEXT_LENGTH, MIN_CONTEXT_LENGTH } from "./modelSettings.ts";
 import { ProgressMeter } from "./progress.ts";
 import { createTokenizer } from "./tokenizer/createTokenizer.ts";
 
@@ -229,6 +229,10 @@ function planPositions(
   // Chunks keep all distances within the trained ones: the text may be longer than any context.
   const usual = dualChunk ? DEFAULT_CONTEXT_LENGTH : Math.min(longest, DEFAULT_CONTEXT_LENGTH);
   const contextLength = wanted ?? usual;
+  if (!(contextLength >= MIN_CONTEXT_LENGTH))
+    throw new UserError(
+      `A context of ${contextLength} tokens has no room for a prompt and its answer: give at least ${MIN_CONTEXT_LENGTH}.`,
+    );
   // Positions within the cache do not grow with the text, so that it may be longer than any context.
   const maxSlots = plan?.scheme.movesKeys
     ? Math.max(plan.budget + plan.recall + plan.interval, usual)

@@ -13,6 +13,9 @@ import { prefillSparsityIds } from "./model/sparsity/index.ts";
 /** Longest context unless asked for: the cache grows with what is read, this only bounds it. */
 export const DEFAULT_CONTEXT_LENGTH = 32_768;
 
+/** A prompt of one token, and one behind it. */
+export const MIN_CONTEXT_LENGTH = 2;
+
 /** What each setting may be: any value, or an id of a registry; `undefined` where the feature does not exist. */
 export const settingChoices = {
   model: "any",

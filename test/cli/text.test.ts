@@ -114,11 +114,16 @@ describe("failures in one line", () => {
   });
 
   it("say what the system found wrong with a path", () => {
-    const error = Object.assign(new Error("EACCES: permission denied"), {
-      code: "EACCES",
-      path: "/x",
-    });
-    assert.equal(oneLine(error), "/x may not be read by this user. Check its permissions.");
+    const refused = (syscall: string) =>
+      oneLine(
+        Object.assign(new Error("EACCES: permission denied"), {
+          ...{ code: "EACCES", path: "/x", syscall },
+        }),
+      );
+    const end = "by this user. Check its permissions.";
+    assert.equal(refused("scandir"), `/x may not be read ${end}`);
+    assert.equal(refused("mkdir"), `/x may not be written ${end}`);
+    assert.equal(refused("open"), `/x may not be opened ${end}`);
   });
 
   it("admit what was not foreseen", () => {

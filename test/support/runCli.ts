@@ -16,6 +16,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
   readonly cwd?: string;
+  /** Run as this user, which only root may. */
+  readonly uid?: number;
   /** Called with the process, to watch it and send it signals. */
   readonly onStart?: (process: ChildProcess) => void;
 }
@@ -32,7 +34,7 @@ export function buildCli(): void {
 /** `lectern ARGS…` */
 export async function lectern(
   args: readonly string[],
-  { env = {}, input = "", cwd = repositoryRoot, onStart }: CliOptions = {},
+  { env = {}, input = "", cwd = repositoryRoot, uid, onStart }: CliOptions = {},
 ): Promise<CliResult> {
   const folder = mkdtempSync(join(tmpdir(), "lectern-run-"));
   try {
@@ -41,6 +43,7 @@ export async function lectern(
     const descriptor = openSync(errors, "a");
     const child = spawn(process.execPath, [join(repositoryRoot, "dist/cli.mjs"), ...args], {
       cwd,
+      ...(uid !== undefined && { uid }),
       env: { ...process.env, ...env },
       stdio: ["pipe", "pipe", descriptor],
     });

@@ -7,6 +7,9 @@ import { defineCommand, UsageError } from "../command.ts";
 import { modelOptions, modelSettings } from "../options.ts";
 import { textTable } from "../textTable.ts";
 
+/** Positions are turned by their angles in f32, which counts no further one by one. */
+const MAX_TOKENS = 2 ** 24;
+
 interface BenchRow {
   readonly test: string;
   /** Tokens prefilled or decoded. */
@@ -53,7 +56,8 @@ export const bench = defineCommand({
     const settings = { contextLength: longest, ...modelSettings(values) };
     const repeat = values.repeat ?? 5;
     const report = await engine.use(settings, { observer, signal }, async ({ model, adapter }) => {
-      // Before anything is measured in vain.
+      // Before anything is measured in vain, and before prompts are made up.
+      model.requireRoom?.(longest);
       if (values.profile) await model.timeKernels?.(async () => {});
       const rows: BenchRow[] = [];
       for (const [i, test] of tests.entries()) {
@@ -67,12 +71,15 @@ export const bench = defineCommand({
   },
 });
 
-/** `512,4096` as numbers of at least `min`. */
+/** `512,4096` as numbers from `min` to MAX_TOKENS. */
 function counts(option: string, list: string, min: number): number[] {
   return list.split(",").map((text) => {
     const count = Number(text);
-    if (text.trim() !== "" && Number.isSafeInteger(count) && count >= min) return count;
-    throw new UsageError(`--${option} needs whole numbers of at least ${min}, got "${list}".`);
+    const isCount = text.trim() !== "" && Number.isSafeInteger(count);
+    if (isCount && count >= min && count <= MAX_TOKENS) return count;
+    throw new UsageError(
+      `--${option} needs whole numbers from ${min} to ${MAX_TOKENS}, got "${list}".`,
+    );
   });
 }
 

@@ -19,6 +19,8 @@ import { suggest } from "../parse.ts";
 import { version } from "../version.ts";
 
 const DEFAULT_CASES = 10;
+/** More than any suite has data for. */
+const MAX_CASES = 100_000;
 /** Options that change where and how results are written, not what they are. */
 const NOT_REPEATED: ReadonlySet<string> = new Set(["out", "data", "cache-dir", "json", "verbose"]);
 
@@ -28,6 +30,7 @@ export const evaluate = defineCommand({
   options: {
     cases: {
       type: "integer",
+      max: MAX_CASES,
       description: `Cases in a cell of the table. Default ${DEFAULT_CASES}.`,
     },
     seed: { type: "integer", min: 0, description: "Other cases. Default 1." },

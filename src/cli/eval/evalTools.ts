@@ -13,7 +13,11 @@ import { createTokenizer } from "../../engine/tokenizer/createTokenizer.ts";
 import type { Tokenizer } from "../../engine/tokenizer/tokenizer.ts";
 import type { ModelSettings } from "../../protocol.ts";
 import { UsageError } from "../command.ts";
+import { longestCut } from "./haystack.ts";
 import { Random } from "./random.ts";
+
+/** Of texts that are made up: beyond that f32 does not count positions one by one. */
+const MAX_LENGTH = 2 ** 24;
 
 /** What is known of a model before it is loaded. */
 export interface ModelFacts {
@@ -78,11 +82,20 @@ export class EvalTools {
     return Array.from({ length: this.numCases }, (_, i) => i);
   }
 
-  /** The lengths asked for, in tokens, by default `usual`. Throws UsageError for what is no length. */
-  lengths(usual: readonly string[]): readonly number[] {
+  /**
+   * The lengths asked for, in tokens, by default `usual`. Throws UsageError for what is no length, or is longer than the
+   * prose that is cut to it, where there is any.
+   */
+  lengths(usual: readonly string[], prose?: string): readonly number[] {
+    const { tokenizer } = this.model;
     return (this.#options.lengths ?? usual).map((text) => {
       const [, number, times] = /^(\d+(?:\.\d+)?)(x?)$/.exec(text) ?? [];
       const length = Number(number) * (times ? this.model.trainedContextLength : 1);
+      const longest = prose === undefined ? MAX_LENGTH : longestCut(prose, length, tokenizer);
+      if (length > longest)
+        throw new UsageError(
+          `--lengths may be at most ${longest} tokens${prose === undefined ? "" : ", all of the text"}, got "${text}".`,
+        );
       if (Number.isFinite(length) && length >= 128) return Math.round(length);
       throw new UsageError(
         `--lengths needs tokens of at least 128 or multiples of the trained length such as 2x, got "${text}".`,

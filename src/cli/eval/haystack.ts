@@ -12,6 +12,9 @@ export const BOOK = "texts/war-and-peace-2600-0.txt";
 const QUESTION_TOKENS = 185;
 const HEADING_SHARE = 0.085;
 
+/** A token of prose is longer than a character and hardly ever longer than that. */
+const TOKEN_CHARACTERS = 8;
+
 /** The novel without its preface and licence. */
 export async function readBook(tools: EvalTools): Promise<string> {
   const text = await readFile(tools.dataFile(BOOK), "utf8");
@@ -27,13 +30,19 @@ export function documentTokens(length: number): number {
   return Math.floor((length - QUESTION_TOKENS) / (1 + HEADING_SHARE));
 }
 
+/** The longest length that a document cut from the book can fill; infinite where `length` plainly is none of the longest. */
+export function longestCut(book: string, length: number, tokenizer: Tokenizer): number {
+  if (TOKEN_CHARACTERS * length <= book.length) return Number.POSITIVE_INFINITY;
+  const all = tokenizer.encode(book).length;
+  return Math.floor(all * (1 + HEADING_SHARE)) + QUESTION_TOKENS;
+}
+
 /** Whole paragraphs from a random place of the book on, at most `tokens` tokens, the last one cut at a sentence. */
 export function cutProse(
   book: string,
   { tokens, tokenizer, random }: { tokens: number; tokenizer: Tokenizer; random: Random },
 ): string {
-  // A token of prose is longer than a character and hardly ever longer than eight.
-  const longest = Math.min(book.length, 8 * tokens);
+  const longest = Math.min(book.length, TOKEN_CHARACTERS * tokens);
   const at = random.integer(0, book.length - longest);
   const start = at === 0 ? 0 : book.indexOf("\n\n", at) + 2;
   const text = book.slice(start, start + longest);

@@ -75,6 +75,16 @@ export class CacheLayer {
     this.#buffers = moved;
   }
 
+  /** @throws UserError when the adapter cannot bind a layer of so many slots of each head */
+  requireFit(capacity: number): void {
+    const limit = this.#gpu.device.limits.maxStorageBufferBindingSize;
+    const perSlot = this.#slots.lengths.length * Math.max(...this.#planes.values());
+    if (perSlot * capacity <= limit) return;
+    throw new UserError(
+      `A cache of ${capacity} tokens does not fit in one binding of this adapter: set the context length to ${Math.floor(limit / perSlot)} or less.`,
+    );
+  }
+
   /** Queue the table for kernels whose steps count the slots of a head that holds `length`. */
   writeTable(length: number): void {
     this.#gpu.buffers.write(this.#heads, 0, this.#slots.table(length));
@@ -95,14 +105,8 @@ export class CacheLayer {
   }
 
   #allocatePlanes(capacity: number): Omit<LayerCache, "heads" | "keyBias"> {
+    this.requireFit(capacity);
     const numHeads = this.#slots.lengths.length;
-    const limit = this.#gpu.device.limits.maxStorageBufferBindingSize;
-    const perSlot = numHeads * Math.max(...this.#planes.values());
-    if (perSlot * capacity > limit) {
-      throw new UserError(
-        `A cache of ${capacity} tokens does not fit in one binding of this adapter: set the context length to ${Math.floor(limit / perSlot)} or less.`,
-      );
-    }
     const planes = [...this.#planes].map(([plane, rowBytes]): [Plane, GPUBuffer] => [
       plane,
       this.#gpu.buffers.allocate({ purpose: "cache", bytes: numHeads * capacity * rowBytes }),

@@ -6,6 +6,7 @@ import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UserError } from "../errors.ts";
 import type { DecoderConfig } from "../model/decoderConfig.ts";
+import { writeRemedy } from "../systemProblem.ts";
 import { fileVersion, modelDigest } from "./modelDigest.ts";
 import { defaultCacheFolder } from "./snapshotStore.ts";
 
@@ -52,7 +53,7 @@ export async function saveCalibration(
     await rm(temporary, { force: true }).catch(() => undefined);
     if (!(error instanceof Error && "code" in error)) throw error;
     throw new UserError(
-      `The calibration cannot be saved in ${folder} (${error.message}): free some space or choose another --cache-dir.`,
+      `The calibration cannot be saved in ${folder} (${error.message}): ${writeRemedy(error)} or choose another --cache-dir.`,
     );
   }
 }

@@ -142,6 +142,15 @@ export class KvCache {
   }
 
   /**
+   * Allocates nothing.
+   * @throws UserError when the adapter cannot bind a layer of so many slots of each head
+   */
+  requireFit(slotsOfLayers: readonly number[]): void {
+    for (const [index, layer] of this.#layers.entries())
+      layer.requireFit(slotsOfLayers[index] ?? 0);
+  }
+
+  /**
    * Make room for so many slots of each layer's heads, if all hold the same number. Returns whether buffers were replaced.
    * @throws UserError when the adapter cannot bind a layer of that size
    */

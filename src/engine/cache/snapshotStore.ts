@@ -7,6 +7,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import type { DiskLookups } from "../../protocol.ts";
 import { UserError } from "../errors.ts";
+import { codeOf, isForbidden, requireWritable, writeRemedy } from "../systemProblem.ts";
 import type { CacheIdentity } from "./cacheKeeper.ts";
 import { DiskUse } from "./diskUse.ts";
 import { DamagedError, isSystemError, type WriteOptions, writeSectionFile } from "./sectionFile.ts";
@@ -113,13 +114,31 @@ export class SnapshotStore {
     } catch (error) {
       if (!isSystemError(error)) throw error;
       throw new UserError(
-        `The cache cannot be saved in ${this.folder} (${error.message}): free some space or choose another --cache-dir.`,
+        `The cache cannot be saved in ${this.folder} (${error.message}): ${writeRemedy(error)} or choose another --cache-dir.`,
       );
     }
   }
 
-  /** The saved caches, the last used first; files that are none are left out. */
+  /**
+   * Before a text is read in vain. A folder that cannot be written may still hold what is asked for.
+   * @throws UserError where nothing is saved here and nothing may be
+   */
+  async requireUse(): Promise<void> {
+    const saved = await this.#files(ENDING);
+    if (saved.length === 0) await requireWritable(this.folder);
+  }
+
+  /**
+   * The saved caches, the last used first; files that are none are left out.
+   * @throws UserError where the folder may not be read
+   */
   async list(): Promise<SavedCache[]> {
+    await readdir(this.folder).catch((error: unknown) => {
+      if (!isForbidden(error)) return;
+      throw new UserError(
+        `${this.folder} may not be read by this user (${codeOf(error)}): check its permissions.`,
+      );
+    });
     const saved: SavedCache[] = [];
     for (const { path, bytes, usedMs } of await this.#files(ENDING)) {
       const file = await SnapshotFile.open(path);

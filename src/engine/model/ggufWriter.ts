@@ -1,9 +1,10 @@
 // Writes GGUF version 3: header first, then each tensor's data as it is produced, so that nothing is held whole.
 // The file appears under its name only when it is complete.
 
-import { type FileHandle, open, rename, unlink } from "node:fs/promises";
+import { type FileHandle, open, rename, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { UserError } from "../errors.ts";
+import { codeOf, hasNoRoom, isForbidden, writeRemedy } from "../systemProblem.ts";
 import { rowBytes, type TensorType, tensorTypes } from "./tensorTypes.ts";
 
 /** A metadata value with the type the file gives it. */
@@ -33,11 +34,18 @@ const VALUE_CODES = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9, u64:
 
 /**
  * Write `contents` to `path`, under a temporary name until complete. Returns the bytes written.
- * Throws UserError when the folder cannot be written; leaves nothing behind on any error.
+ * Throws UserError when it cannot be written; leaves nothing behind on any error.
  */
 export async function writeGguf(path: string, contents: GgufContents): Promise<number> {
+  const isFolder = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (isFolder) throw new UserError(`${path} is a folder: give the name of a file to write.`);
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.incomplete`);
-  const handle = await openForWriting(temporary, path);
+  const handle = await open(temporary, "w").catch((error: unknown) => {
+    throw explained(error, path);
+  });
   try {
     const bytes = await writeContents(handle, contents);
     await handle.sync();
@@ -47,17 +55,16 @@ export async function writeGguf(path: string, contents: GgufContents): Promise<n
   } catch (error) {
     await handle.close();
     await unlink(temporary);
-    throw error;
+    // Reading the source may have failed as well.
+    throw hasNoRoom(error) ? explained(error, path) : error;
   }
 }
 
-async function openForWriting(temporary: string, path: string): Promise<FileHandle> {
-  try {
-    return await open(temporary, "w");
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : error;
-    throw new UserError(`${path} cannot be written (${code}): choose another place.`);
-  }
+function explained(error: unknown, path: string): UserError {
+  const remedy = hasNoRoom(error) || isForbidden(error) ? `${writeRemedy(error)} or ` : "";
+  return new UserError(
+    `${path} cannot be written (${codeOf(error) ?? error}): ${remedy}choose another place.`,
+  );
 }
 
 async function writeContents(handle: FileHandle, contents: GgufContents): Promise<number> {

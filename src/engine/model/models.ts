@@ -5,6 +5,8 @@ import { resolve } from "node:path";
 import type { ModelInfo } from "../../protocol.ts";
 import { UserError } from "../errors.ts";
 import { embeddedModelPath } from "../resources.ts";
+import { codeOf, isForbidden } from "../systemProblem.ts";
+import { createTokenizer } from "../tokenizer/createTokenizer.ts";
 import type { DecoderConfig } from "./decoderConfig.ts";
 import { GgufFile, type TensorInfo } from "./gguf.ts";
 import { describeModel } from "./loadWeights.ts";
@@ -45,7 +47,15 @@ export async function resolveModel(
   environment: Environment = process.env,
 ): Promise<string> {
   if (model === undefined || model === "") return embeddedModelPath();
-  if (await exists(model)) return resolve(model);
+  const missing = await stat(model).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (missing === undefined) return resolve(model);
+  if (isForbidden(missing))
+    throw new UserError(
+      `${model} may not be read by this user (${codeOf(missing)}): check its permissions and those of its folder.`,
+    );
   const found = await findModels(environment);
   const match = found.find(({ id }) => id === model);
   if (match !== undefined) return match.path;
@@ -78,9 +88,11 @@ export async function inspectModel(path: string): Promise<ModelInspection> {
   const file = await GgufFile.open(path);
   try {
     const tensors = [...file.tensors.values()];
-    const info = await describeFile(file, { id: path, path, source: "file" });
+    const { config, ...info } = await describeFile(file, { id: path, path, source: "file" });
+    const problem = info.problem ?? tokenizerProblem(file);
     return {
       ...info,
+      ...(problem === undefined ? { ...(config && { config }) } : { problem }),
       version: file.version,
       metadata: Object.fromEntries(
         [...file.metadata.values].map(([key, value]) => [key, shorten(value)]),
@@ -149,6 +161,17 @@ async function describeFile(
   }
 }
 
+/** Why a model that is whole otherwise could not be given any text. */
+function tokenizerProblem(file: GgufFile): string | undefined {
+  try {
+    createTokenizer(file.metadata.values);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return error.message;
+  }
+}
+
 function shorten(value: MetadataValue): MetadataValue | ShortenedList {
   const shown = (item: MetadataScalar): MetadataScalar =>
     typeof item === "bigint" ? item.toString() : item;
@@ -156,11 +179,4 @@ function shorten(value: MetadataValue): MetadataValue | ShortenedList {
   return value.length <= MAX_SHOWN_VALUES
     ? value.map(shown)
     : { count: value.length, first: value.slice(0, MAX_SHOWN_VALUES).map(shown) };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

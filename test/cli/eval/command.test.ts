@@ -24,6 +24,16 @@ describe("lectern eval", function () {
       /no suite "needles" \(did you mean needle\?\): one of needle,/,
     ],
     ["a length that is none", ["needle", "--lengths", "2y"], /--lengths needs tokens .*got "2y"/],
+    [
+      "a length beyond the text",
+      ["needle", "--lengths", "256,1000000000", "--cases", "1"],
+      /--lengths may be at most \d{5} tokens, all of the text, got "1000000000"/,
+    ],
+    [
+      "a length beyond reason",
+      ["words", "--lengths", "1000000000", "--cases", "1"],
+      /--lengths may be at most 16777216 tokens, got "1000000000"/,
+    ],
     ["a depth beyond the text", ["needle", "--depths", "0,150"], /--depths needs .*got "0,150"/],
     [
       "a condition that no case meets",

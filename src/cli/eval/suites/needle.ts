@@ -85,7 +85,7 @@ export const needle: Suite = {
     const book = await readBook(tools);
     const { tokenizer } = tools.model;
     const depths = tools.depths([0, 25, 50, 75, 100]);
-    const cells = tools.lengths(["1x", "2x", "4x"]).flatMap((length) =>
+    const cells = tools.lengths(["1x", "2x", "4x"], book).flatMap((length) =>
       Object.keys(kinds).flatMap((kind): NeedleCell[] => {
         if (!ON_GRID.has(kind)) return [{ kind, length }];
         const others = kind === "shared" ? { beside: depths.join("-") } : {};

@@ -39,7 +39,7 @@ export const passkey: Suite = {
   async cases(tools) {
     const book = await readBook(tools);
     const cells = tools
-      .lengths(["0.25x", "0.5x", "1x"])
+      .lengths(["0.25x", "0.5x", "1x"], book)
       .flatMap((length) => tools.depths([0, 25, 50, 75, 100]).map((depth) => ({ length, depth })));
     const { tokenizer } = tools.model;
     return documentCases(tools, {

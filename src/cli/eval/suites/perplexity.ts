@@ -82,7 +82,7 @@ export const perplexity: Suite = {
   ],
   async cases(tools) {
     const book = await readBook(tools);
-    const lengths = tools.lengths(["1x", "2x", "4x"]);
+    const lengths = tools.lengths(["1x", "2x", "4x"], book);
     return [...Object.keys(settingsOf), "search"].flatMap((method) =>
       lengths.flatMap((length) =>
         tools.numbers.flatMap((number): EvalCase[] => {

@@ -71,7 +71,7 @@ export const policies: Suite = {
   ],
   async cases(tools) {
     const book = await readBook(tools);
-    const [length = 0] = tools.lengths(["1x"]);
+    const [length = 0] = tools.lengths(["1x"], book);
     const full = new Map<number, Promise<Predictions>>();
     const bounded = evicting.flatMap(([method, { allocation }]) => {
       const [, { among }] = cacheAllocationOf(

@@ -5,6 +5,7 @@ import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../../errors.ts";
+import { writeRemedy } from "../../systemProblem.ts";
 
 /** A file of records, read by ranges. */
 export interface PageFile {
@@ -72,6 +73,6 @@ function create(parent: string): { folder: string; file: number } {
 function explained(error: unknown, folder: string): unknown {
   if (!(error instanceof Error && "code" in error)) return error;
   return new UserError(
-    `Evicted pages cannot be kept in ${folder} (${error.message}): free some space, or leave out --cache-recall.`,
+    `Evicted pages cannot be kept in ${folder} (${error.message}): ${writeRemedy(error)}, or leave out --cache-recall.`,
   );
 }

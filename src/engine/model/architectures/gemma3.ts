@@ -5,6 +5,7 @@ import type { DecoderConfig, LayerConfig } from "../decoderConfig.ts";
 import type { Metadata } from "../metadata.ts";
 import { commonWeights, type ModelArchitecture, qkNorms } from "./architecture.ts";
 import { readCommonConfig, readSlidingWindow } from "./commonConfig.ts";
+import { readBase } from "./ropeConfig.ts";
 
 const DEFAULT_PERIOD = 6;
 const LOCAL_THETA = 10000;
@@ -44,7 +45,7 @@ function readLayers(metadata: Metadata, config: DecoderConfig): readonly LayerCo
   const slidingWindow = readSlidingWindow(metadata, "gemma3");
   if (slidingWindow === undefined) return config.layers;
   const isLocal = readPattern(metadata);
-  const localTheta = metadata.optionalNumber("gemma3.rope.freq_base_swa") ?? LOCAL_THETA;
+  const localTheta = readBase(metadata, "gemma3.rope.freq_base_swa") ?? LOCAL_THETA;
   return config.layers.map((layer, index) =>
     isLocal(index)
       ? {

@@ -1,5 +1,6 @@
 // RoPE as a GGUF file describes it. Formulas belong to ../rope; this only says what the file asks for.
 
+import type { UserError } from "../../errors.ts";
 import type { RopeConfig, RopeScalingMetadata } from "../decoderConfig.ts";
 import type { Metadata } from "../metadata.ts";
 import type { Checkpoint } from "./architecture.ts";
@@ -20,7 +21,7 @@ export function readRope(checkpoint: Checkpoint, traits: RopeTraits): RopeConfig
     throw metadata.problem(
       `${key("dimension_count")} is ${dimension}; an even number from 2 to the head dimension ${traits.headDim} is needed. Download or convert the model again.`,
     );
-  const theta = readPositive(metadata, key("freq_base")) ?? 10000;
+  const theta = readBase(metadata, key("freq_base")) ?? 10000;
   return {
     dimension,
     theta,
@@ -93,13 +94,23 @@ function readYarnBounds(
   };
 }
 
+/** RoPE's θ, which divides: zero is none. */
+export function readBase(metadata: Metadata, key: string): number | undefined {
+  const value = metadata.optionalNumber(key);
+  if (value !== undefined && value <= 0) throw notPositive(metadata, key, value);
+  return value;
+}
+
 /** Zero means "not set", as llama.cpp reads it. */
 function readPositive(metadata: Metadata, key: string): number | undefined {
   const value = metadata.optionalNumber(key);
   if (value === undefined || value === 0) return undefined;
-  if (value < 0)
-    throw metadata.problem(
-      `${key} is ${value}; a positive number is needed. Download or convert the model again.`,
-    );
+  if (value < 0) throw notPositive(metadata, key, value);
   return value;
+}
+
+function notPositive(metadata: Metadata, key: string, value: number): UserError {
+  return metadata.problem(
+    `${key} is ${value}; a positive number is needed. Download or convert the model again.`,
+  );
 }
