@@ -1,7 +1,7 @@
 // What the operating system's error codes mean to a user.
 
 import { constants } from "node:fs";
-import { access } from "node:fs/promises";
+import { access, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { UserError } from "./errors.ts";
 
@@ -28,17 +28,20 @@ export function codeOf(error: unknown): string | undefined {
   return typeof code === "string" ? code : undefined;
 }
 
-/** @throws UserError where the user may not write into the folder, or not make it */
+/**
+ * Whatever else is wrong with the folder is said when it is written.
+ * @throws UserError where the user may not write into it, or not make it
+ */
 export async function requireWritable(folder: string): Promise<void> {
   for (let path = folder; ; path = dirname(path)) {
     try {
+      if (!(await stat(path)).isDirectory()) return;
       return await access(path, constants.W_OK | constants.X_OK);
     } catch (error) {
       if (isForbidden(error))
         throw new UserError(
           `${folder} may not be written by this user (${codeOf(error)}): check the permissions of ${path} or choose another --cache-dir.`,
         );
-      // Whatever else is wrong is said when it is written.
       if (codeOf(error) !== "ENOENT" || path === dirname(path)) return;
     }
   }
