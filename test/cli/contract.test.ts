@@ -63,6 +63,8 @@ describe("lectern", () => {
       ["a missing question", ["ask", "."], /-q "QUESTION" is missing/],
       ["two prompts", ["generate", "--prompt", "a", "--prompt-file", "b"], /exclude each other/],
       ["a bad number", ["generate", "--prompt", "a", "--max-tokens", "-3"], /whole number/],
+      ["an unknown action", ["models", "frob"], /models cannot "frob": it can pull and remove/],
+      ["a missing target", ["models", "pull"], /models pull needs a URL/],
       ["a bad list", ["bench", "--prefill", "512,x"], /--prefill needs whole numbers/],
     ] as const) {
       it(`ends with status 2 and one line for ${name}`, async () => {

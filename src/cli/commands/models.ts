@@ -20,13 +20,14 @@ export const models = defineCommand({
   examples: ["", "pull https://example.org/model.gguf --sha256 0123…"],
   async run({ values: { sha256 }, positionals: [action, target] }, context) {
     if (action === undefined) return list(context);
-    if (target === undefined) throw new UsageError("[pull URL | remove ID] is incomplete.");
-    if (action === "pull") return pull(target, sha256, context);
-    if (action === "remove") {
-      const path = await removeModel(target);
-      return { json: { removed: path }, text: `removed ${path}` };
+    if (action !== "pull" && action !== "remove")
+      throw new UsageError(`models cannot "${action}": it can pull and remove.`);
+    if (target === undefined) {
+      throw new UsageError(`models ${action} needs ${action === "pull" ? "a URL" : "an ID"}.`);
     }
-    throw new UsageError(`models cannot "${action}": it can pull and remove.`);
+    if (action === "pull") return pull(target, sha256, context);
+    const path = await removeModel(target);
+    return { json: { removed: path }, text: `removed ${path}` };
   },
 });
 

@@ -18,7 +18,7 @@ export const stats = defineCommand({
     },
     ...modelOptions,
   },
-  examples: ["lectern stats --fidelity book.txt --cache-policy h2o --cache-budget 512"],
+  examples: ["", "--fidelity book.txt --cache-policy h2o --cache-budget 512"],
   async run({ values }, { engine, observer, signal }) {
     const settings = modelSettings(values);
     const paths = values.fidelity ?? [];
