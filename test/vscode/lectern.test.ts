@@ -362,7 +362,8 @@ describe("Lectern in VS Code", function () {
       if (now !== undefined && now !== pid) break;
       await window.page.waitForTimeout(50);
     }
-    assert.throws(() => process.kill(pid, 0), /ESRCH/);
+    // Its parent may take a moment to hear of its end.
+    while (isRunning(pid)) await window.page.waitForTimeout(50);
   });
 
   it("keeps a partial answer when the engine is killed, and answers the next question", async () => {
@@ -391,10 +392,15 @@ describe("Lectern in VS Code", function () {
     const turn = await second.ask("Who designed the lighthouse?");
     assert.equal(await second.ended(turn), "done");
     assert.equal(record().pid, pid);
-    await second.command("Lectern: Show Cache Stats");
-    const stats = await second.frame("h1 ~ section");
-    assert.match(await stats.locator("body").innerText(), new RegExp(`Process\\s+${pid}`));
-    assert.match(await stats.locator("body").innerText(), /Windows attached\s+2/);
+    for (;;) {
+      await second.command("Lectern: Show Cache Stats");
+      const stats = await second.frame("h1 ~ section");
+      const text = await stats.locator("body").innerText();
+      assert.match(text, new RegExp(`Process\\s+${pid}`));
+      // A window that has just been closed may still hold on to the engine.
+      if (/Windows attached\s+2/.test(text)) break;
+      await second.page.waitForTimeout(500);
+    }
     await second.close();
   });
 
@@ -484,6 +490,14 @@ async function growsBeyond(
     const length = (await text.innerText()).length;
     if (length > numCharacters) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
   }
 }
 

@@ -30,9 +30,10 @@ export async function showPassages(request: Asked, shown: Shown): Promise<Prompt
   const prompt = await build(passages, maxTokens).catch((error: unknown) => {
     if (!(error instanceof NoRoomError)) throw error;
   });
-  if (prompt && prompt.passages.length > 0) return prompt;
   const [best] = [...passages].sort((a, b) => b.score - a.score);
-  if (best === undefined) throw new UserError("There is no passage to show: name other documents.");
+  // A search that found nothing leaves the question alone.
+  if (prompt && (prompt.passages.length > 0 || !best)) return prompt;
+  if (!best) throw new UserError("The question does not fit the context: ask a shorter one.");
   const { tokens } = await build([best], Number.MAX_SAFE_INTEGER);
   const needed = tokens.length + answerTokens;
   const canGrow = model.contextLength < Math.min(needed, model.trainedContextLength);
