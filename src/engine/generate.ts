@@ -12,12 +12,12 @@ import { decodedText } from "./decodedText.ts";
 import { throwIfStopped, UserError } from "./errors.ts";
 import { type TimedWork, timeKernels } from "./gpu/profiler.ts";
 import type { Branch, GenerateRequest, LanguageModel, Piece } from "./languageModel.ts";
-import { availableMemory } from "./model/memoryEstimate.ts";
 import { writeStep } from "./model/step.ts";
 import { Prefill, type PrefillModel, type PrefillOptions } from "./prefill.ts";
 import { PromptReader } from "./questionPass.ts";
 import { readLogProbabilities } from "./readLogProbabilities.ts";
 import { readStates } from "./readStates.ts";
+import { requireCacheRoom, requireContext } from "./requireRoom.ts";
 import { Clock, type RunTokens, runStats } from "./runStats.ts";
 import { readLogits, scoreTokens } from "./teacherForced.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
@@ -221,16 +221,9 @@ export class GpuLanguageModel implements LanguageModel {
   }
 
   requireRoom(tokens: number): void {
-    this.#requireContext(tokens);
+    requireContext(tokens, this.contextLength);
     const { cache, gpu } = this.#parts;
-    const slots = cache.slotsFor(tokens, 0);
-    cache.requireFit(slots);
-    const bytes = cache.stats().bytesPerToken * Math.max(...slots);
-    const available = availableMemory(gpu.capabilities.isSoftware);
-    if (bytes <= available) return;
-    throw new UserError(
-      `A cache of ${tokens} tokens takes ${bytes} bytes, and ${available} are available: give fewer tokens or a smaller cache (--cache-type-k, --cache-policy).`,
-    );
+    requireCacheRoom(tokens, cache, gpu.capabilities.isSoftware);
   }
 
   timeKernels<T>(work: () => Promise<T>): Promise<TimedWork<T>> {
@@ -286,19 +279,12 @@ export class GpuLanguageModel implements LanguageModel {
   #checkTokens(tokens: readonly number[]): void {
     const { vocabSize } = this.#parts.decoder.config;
     if (tokens.length === 0) throw new UserError("The prompt is empty: give at least one token.");
-    this.#requireContext(tokens.length);
+    requireContext(tokens.length, this.contextLength);
     const unknown = tokens.find((token) => !(token >= 0 && token < vocabSize));
     if (unknown !== undefined)
       throw new UserError(
         `Token ${unknown} is not in the vocabulary of ${vocabSize}: use this model's own tokens.`,
       );
-  }
-
-  #requireContext(tokens: number): void {
-    if (tokens <= this.contextLength) return;
-    throw new UserError(
-      `The text has ${tokens} tokens and the context ${this.contextLength}: shorten it or raise the context length.`,
-    );
   }
 
   /** What a run is measured with. */

@@ -24,8 +24,12 @@ export function writeRemedy(error: unknown): string {
 
 /** `ENOSPC`; undefined where it is no error of the system. */
 export function codeOf(error: unknown): string | undefined {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return typeof code === "string" ? code : undefined;
+  return isSystemError(error) ? error.code : undefined;
+}
+
+/** Whether the operating system refused: no such file, no space, no permission. */
+export function isSystemError(error: unknown): error is Error & { readonly code: string } {
+  return error instanceof Error && "code" in error && typeof error.code === "string";
 }
 
 /**

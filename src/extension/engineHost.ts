@@ -3,7 +3,6 @@
 import { join } from "node:path";
 import { commands, type ExtensionContext, l10n, window, workspace } from "vscode";
 import type { EngineStatus } from "../protocol.ts";
-import { CannotAskError } from "./conversation.ts";
 import { endEngine } from "./endEngine.ts";
 import { launchEngine } from "./engineLaunch.ts";
 import { EngineProcess } from "./engineProcess.ts";
@@ -11,6 +10,7 @@ import { type Log, writeLog } from "./log.ts";
 import { findNode } from "./nodeExecutable.ts";
 import { engineName, runtimeFolder } from "./runtimeFolder.ts";
 import { ownSetting } from "./settings.ts";
+import { requireTrust } from "./trust.ts";
 
 /** The engine of this window; nothing runs until it is first asked. */
 export function createEngine(
@@ -40,14 +40,6 @@ export function createEngine(
     onLog: (level, message) => writeLog(log, level, message),
     onGaveUp: (message) => void offerHelp(message, log),
   });
-}
-
-function requireTrust(): void {
-  if (workspace.isTrusted) return;
-  throw new CannotAskError(
-    l10n.t("Lectern runs nothing in an untrusted workspace."),
-    "manageTrust",
-  );
 }
 
 async function offerHelp(message: string, log: Log): Promise<void> {

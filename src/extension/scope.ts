@@ -17,6 +17,7 @@ import type { ChatSurroundings, ChatTurn } from "../protocol.ts";
 import type { Contribution } from "./contribution.ts";
 import { CannotAskError, type Subject } from "./conversation.ts";
 import { shownFile } from "./extractedText.ts";
+import { requireTrust } from "./trust.ts";
 
 type Kind = ChatSurroundings["scope"]["kind"];
 
@@ -99,7 +100,7 @@ export class Scope implements Contribution {
 
   /** The chosen paths with unsaved text. Throws CannotAskError, with what to do, when there is nothing to ask about. */
   subject(): Subject {
-    this.#checkTrust();
+    requireTrust();
     if (this.#kind !== "workspace") {
       const uri = this.#uri();
       if (uri) return this.fileSubject(uri);
@@ -121,13 +122,13 @@ export class Scope implements Contribution {
   /** What a turn was about, as it is now; what is chosen now where that is not known. */
   subjectOf({ scope, paths }: Pick<ChatTurn, "scope" | "paths">): Subject {
     if (!paths) return this.subject();
-    this.#checkTrust();
+    requireTrust();
     return { label: scope, paths, unsaved: unsavedText() };
   }
 
   /** `uri` alone as the subject. */
   fileSubject(uri: Uri): Subject {
-    this.#checkTrust();
+    requireTrust();
     if (uri.scheme !== "file") {
       const label = workspace.asRelativePath(uri);
       throw new CannotAskError(
@@ -152,14 +153,6 @@ export class Scope implements Contribution {
 
   #uri(): Uri | undefined {
     return this.#kind === "path" ? this.#picked : this.#lastFile;
-  }
-
-  #checkTrust(): void {
-    if (workspace.isTrusted) return;
-    throw new CannotAskError(
-      l10n.t("Lectern runs nothing in an untrusted workspace."),
-      "manageTrust",
-    );
   }
 
   async #browse(): Promise<void> {

@@ -19,6 +19,7 @@ import { basename, dirname, join } from "node:path";
 import type { Frame } from "playwright-core";
 import { pointerPath } from "../../src/engine/answer/pointer/pointerWeights.ts";
 import { embeddedModelPath } from "../../src/engine/resources.ts";
+import { isAlive } from "../../src/extension/runningProcess.ts";
 import type { EngineRecord } from "../../src/protocol.ts";
 import { pdfOf } from "../support/pdf.ts";
 import { pilotPath } from "../support/pilot.ts";
@@ -363,7 +364,7 @@ describe("Lectern in VS Code", function () {
       await window.page.waitForTimeout(50);
     }
     // Its parent may take a moment to hear of its end.
-    while (isRunning(pid)) await window.page.waitForTimeout(50);
+    while (isAlive(pid)) await window.page.waitForTimeout(50);
   });
 
   it("keeps a partial answer when the engine is killed, and answers the next question", async () => {
@@ -490,14 +491,6 @@ async function growsBeyond(
     const length = (await text.innerText()).length;
     if (length > numCharacters) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
   }
 }
 

@@ -4,11 +4,9 @@ import type { KernelTime } from "../../engine/gpu/profiler.ts";
 import type { GenerateRequest, LanguageModel } from "../../engine/languageModel.ts";
 import type { RunStats } from "../../protocol.ts";
 import { defineCommand, UsageError } from "../command.ts";
+import { MAX_POSITIONS } from "../maxPositions.ts";
 import { modelOptions, modelSettings } from "../options.ts";
 import { textTable } from "../textTable.ts";
-
-/** Positions are turned by their angles in f32, which counts no further one by one. */
-const MAX_TOKENS = 2 ** 24;
 
 interface BenchRow {
   readonly test: string;
@@ -71,14 +69,14 @@ export const bench = defineCommand({
   },
 });
 
-/** `512,4096` as numbers from `min` to MAX_TOKENS. */
+/** `512,4096` as numbers from `min` to MAX_POSITIONS. */
 function counts(option: string, list: string, min: number): number[] {
   return list.split(",").map((text) => {
     const count = Number(text);
     const isCount = text.trim() !== "" && Number.isSafeInteger(count);
-    if (isCount && count >= min && count <= MAX_TOKENS) return count;
+    if (isCount && count >= min && count <= MAX_POSITIONS) return count;
     throw new UsageError(
-      `--${option} needs whole numbers from ${min} to ${MAX_TOKENS}, got "${list}".`,
+      `--${option} needs whole numbers from ${min} to ${MAX_POSITIONS}, got "${list}".`,
     );
   });
 }

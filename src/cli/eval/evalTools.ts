@@ -13,11 +13,9 @@ import { createTokenizer } from "../../engine/tokenizer/createTokenizer.ts";
 import type { Tokenizer } from "../../engine/tokenizer/tokenizer.ts";
 import type { ModelSettings } from "../../protocol.ts";
 import { UsageError } from "../command.ts";
+import { MAX_POSITIONS } from "../maxPositions.ts";
 import { longestCut } from "./haystack.ts";
 import { Random } from "./random.ts";
-
-/** Of texts that are made up: beyond that f32 does not count positions one by one. */
-const MAX_LENGTH = 2 ** 24;
 
 /** What is known of a model before it is loaded. */
 export interface ModelFacts {
@@ -91,7 +89,7 @@ export class EvalTools {
     return (this.#options.lengths ?? usual).map((text) => {
       const [, number, times] = /^(\d+(?:\.\d+)?)(x?)$/.exec(text) ?? [];
       const length = Number(number) * (times ? this.model.trainedContextLength : 1);
-      const longest = prose === undefined ? MAX_LENGTH : longestCut(prose, length, tokenizer);
+      const longest = prose === undefined ? MAX_POSITIONS : longestCut(prose, length, tokenizer);
       if (length > longest)
         throw new UsageError(
           `--lengths may be at most ${longest} tokens${prose === undefined ? "" : ", all of the text"}, got "${text}".`,

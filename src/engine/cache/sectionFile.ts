@@ -5,6 +5,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { throwIfStopped } from "../errors.ts";
+import { isSystemError } from "../systemProblem.ts";
 
 /** Their last byte is the version: raised whenever the format or what a prompt's prefix looks like changes. */
 const MAGIC = Buffer.from("LECTKV\0\x03", "latin1");
@@ -227,11 +228,6 @@ async function readExactly(
     done += bytesRead;
   }
   return buffer;
-}
-
-/** Whether the operating system refused: no such file, no space, no permission. */
-export function isSystemError(error: unknown): error is Error & { readonly code: string } {
-  return error instanceof Error && "code" in error && typeof error.code === "string";
 }
 
 function digestOf(bytes: Uint8Array): Buffer {

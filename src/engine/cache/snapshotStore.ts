@@ -7,10 +7,16 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import type { DiskLookups } from "../../protocol.ts";
 import { UserError } from "../errors.ts";
-import { codeOf, isForbidden, requireWritable, writeRemedy } from "../systemProblem.ts";
+import {
+  codeOf,
+  isForbidden,
+  isSystemError,
+  requireWritable,
+  writeRemedy,
+} from "../systemProblem.ts";
 import type { CacheIdentity } from "./cacheKeeper.ts";
 import { DiskUse } from "./diskUse.ts";
-import { DamagedError, isSystemError, type WriteOptions, writeSectionFile } from "./sectionFile.ts";
+import { DamagedError, type WriteOptions, writeSectionFile } from "./sectionFile.ts";
 import type { CacheState } from "./snapshot.ts";
 import { encodeSnapshot, type Snapshot, type SnapshotFacts, SnapshotFile } from "./snapshotFile.ts";
 import { BLOCK_TOKENS, blockHashes, sharedBlockTokens } from "./tokenBlocks.ts";

@@ -1,15 +1,14 @@
 // EPUB: the chapters of the spine, in order, as one text. Lines are lines of that text; chapters and headings are anchors.
 
 import { posix } from "node:path";
-import { strFromU8, unzip } from "fflate";
+import { strFromU8 } from "fflate";
 import { Parser } from "htmlparser2";
 import { throwIfStopped, UserError } from "../errors.ts";
 import { decodeText } from "./decodeText.ts";
 import type { BinaryReader, DocumentText, Mark } from "./document.ts";
 import { readHtml } from "./html.ts";
+import { type Files, unpackZip } from "./zip.ts";
 
-/** A zip may claim to hold far more than it weighs. */
-const MAX_UNPACKED_BYTES = 256 * 1024 * 1024;
 const TEXT_FILE = /\.(?:x?html?|xml|opf)$/i;
 
 /** EPUB 2 and 3. */
@@ -18,7 +17,8 @@ export const epub: BinaryReader = {
   extensions: ["epub"],
   kind: "prose",
   async readBytes(bytes, { signal } = {}) {
-    const files = await unpack(bytes);
+    const counts = (name: string): boolean => TEXT_FILE.test(name);
+    const files = await unpackZip(bytes, "EPUB", { counts, unpacks: true });
     const container = textOf(files, "META-INF/container.xml");
     const [rootfile] = elements(container, "rootfile");
     const packagePath = rootfile?.["full-path"] ?? "";
@@ -33,25 +33,6 @@ export const epub: BinaryReader = {
     return join(texts);
   },
 };
-
-type Files = Readonly<Record<string, Uint8Array>>;
-
-function unpack(bytes: Uint8Array): Promise<Files> {
-  let unpacked = 0;
-  return new Promise((resolve, reject) => {
-    const filter = ({ name, originalSize }: { name: string; originalSize: number }) => {
-      if (!TEXT_FILE.test(name)) return false;
-      unpacked += originalSize;
-      return unpacked <= MAX_UNPACKED_BYTES;
-    };
-    unzip(bytes, { filter }, (error, files) => {
-      if (error) reject(new UserError(`This is no valid EPUB (${error.message}).`));
-      else if (unpacked > MAX_UNPACKED_BYTES)
-        reject(new UserError("This EPUB unpacks to over 256 MB."));
-      else resolve(files);
-    });
-  });
-}
 
 function textOf(files: Files, path: string): string {
   const bytes = files[path] ?? files[decodeURIComponent(path)];
